@@ -1,0 +1,35 @@
+# The only list of commands. `make demo` and `make test` need python3 and a package index, nothing else.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+STAGE ?= dev
+ARGS ?=
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## .venv, the emulator and nothing else (every other target does it by itself)
+	@scripts/bootstrap.sh app emulator
+
+demo: setup ## everything from nothing: stack, history, model, live events, checks, report
+	@$(BIN)/streamscore demo $(ARGS)
+
+test: setup ## unit, integration and end-to-end tests, on the local stack
+	@$(BIN)/pytest -q $(ARGS)
+
+check: setup ## lint, types, import rules, template lint
+	@scripts/bootstrap.sh sam
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/cfn-lint template.yaml
+	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
+
+lock: ## re-resolve every lock
+	@scripts/lock.sh
+
+clean: ## everything made here, the local stack's state included
+	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
+	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+
+.PHONY: help setup demo test check lock clean

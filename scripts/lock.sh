@@ -1,0 +1,14 @@
+#!/bin/sh
+# Re-resolves every lock (hashes, no registry addresses). Run after a change to pyproject.toml or locks/*.in.
+set -eu
+cd "$(dirname "$0")/.."
+UV="${UV:-$(command -v uv || echo .tools/uv/bin/uv)}"
+compile() { "$UV" pip compile --quiet --generate-hashes --no-header --no-emit-index-url --no-annotate --python-version 3.13 "$@"; }
+compile --universal pyproject.toml --group dev -o locks/app.txt
+compile --universal locks/emulator.in -o locks/emulator.txt
+compile --universal locks/sam.in -o locks/sam.txt
+compile --universal locks/uv.in -o locks/uv.txt
+# The layers take their versions from the app's lock, so what is tested is what ships.
+for layer in runtime onnx; do
+    compile --no-emit-package setuptools -c locks/app.txt --python-platform x86_64-manylinux_2_28 "layers/$layer/requirements.in" -o "layers/$layer/requirements.txt"
+done

@@ -1,0 +1,32 @@
+"""The errors that are ours: each says what, where and how to mend it, and whether a retry can help."""
+
+
+class StreamscoreError(Exception):
+    """A condition we foresaw; anything else that is raised is a bug and must surface."""
+
+    retryable = False
+
+
+class InvalidInputError(StreamscoreError):
+    """What was given cannot be used as it is (a file, a spec, a flag); a person mends it. CLI exit code 2."""
+
+
+class RecordRefusedError(StreamscoreError):
+    """One record of a stream that can never be applied; it goes to quarantine and the shard moves on.
+
+    ``reason`` is a short stable code (``bad_json``, ``missing_field``, …); the message names the field.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ModelRefusedError(StreamscoreError):
+    """A bundle that fails its check: the running model stays."""
+
+
+class TransientError(StreamscoreError):
+    """Throttling, time-outs, 5xx, a conflict that persists: the same call can succeed later."""
+
+    retryable = True
