@@ -124,10 +124,16 @@ def _amounts_cents(mean: Floats, rng: np.random.Generator) -> Ints:
     return np.rint(amount * 100).astype(np.int64)
 
 
-def _fraud_scenarios(scale: Scale, customer: Ints, terminal: Ints, day: Ints, rng: np.random.Generator) -> Ints:
-    """0, 2 or 3 for each transaction: its terminal is compromised that day, or its customer's card was used."""
-    terminal_hit = _hit((scale.terminals, scale.days), TERMINALS_HIT_A_DAY / BOOK_TERMINALS, TERMINAL_HIT_DAYS, rng)
-    customer_hit = _hit((scale.customers, scale.days), CUSTOMERS_HIT_A_DAY / BOOK_CUSTOMERS, CUSTOMER_HIT_DAYS, rng)
+def _fraud_scenarios(
+    scale: Scale, customer: Ints, terminal: Ints, day: Ints, rng: np.random.Generator
+) -> Ints:
+    """0, 2 or 3 for each transaction: at a compromised terminal, or with a compromised customer's card."""
+    terminal_hit = _hit(
+        (scale.terminals, scale.days), TERMINALS_HIT_A_DAY / BOOK_TERMINALS, TERMINAL_HIT_DAYS, rng
+    )
+    customer_hit = _hit(
+        (scale.customers, scale.days), CUSTOMERS_HIT_A_DAY / BOOK_CUSTOMERS, CUSTOMER_HIT_DAYS, rng
+    )
     scenario = np.where(terminal_hit[terminal, day], 2, 0)
     scenario[customer_hit[customer, day] & (rng.random(len(customer)) < 1 / 3)] = 3
     return scenario
