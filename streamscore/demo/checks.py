@@ -51,7 +51,7 @@ def decided_exactly_once(
 
 
 def state_equals_backfill(expected: Mapping[str, bytes], found: Mapping[str, bytes]) -> Check:
-    """Every entity's folded state in the table is byte for byte the one a backfill over everything ends with."""
+    """Every entity's folded state in the table is, byte for byte, what a backfill of everything ends with."""
     name = "state equal to a backfill's"
     missing, extra = expected.keys() - found.keys(), found.keys() - expected.keys()
     different = sorted(key for key in expected.keys() & found.keys() if expected[key] != found[key])
@@ -61,8 +61,8 @@ def state_equals_backfill(expected: Mapping[str, bytes], found: Mapping[str, byt
     return Check(
         name,
         False,
-        f"{len(different)} of {len(expected)} differ, {len(missing)} are missing, {len(extra)} are not expected "
-        f"(entities: {', '.join(sorted(kinds))})",
+        f"{len(different)} of {len(expected)} differ, {len(missing)} are missing, {len(extra)} are not "
+        f"expected (entities: {', '.join(sorted(kinds))})",
     )
 
 
@@ -84,7 +84,7 @@ class Vectors:
     @property
     def different(self) -> npt.NDArray[np.bool_]:
         """Where the bits differ: NaN equals NaN, zero and minus zero do not."""
-        return self.served.view(np.uint32) != self.backfilled.view(np.uint32)
+        return np.not_equal(self.served.view(np.uint32), self.backfilled.view(np.uint32))
 
 
 def line_up(
