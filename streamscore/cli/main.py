@@ -16,7 +16,9 @@ class LazyCommands(click.Group):
         """Every command's name, sorted."""
         here = Path(__file__).parent
         return sorted(
-            p.stem.replace("_", "-") for p in here.glob("*.py") if p.stem not in {"main", "__init__"} and not p.stem.startswith("_")
+            p.stem.replace("_", "-")
+            for p in here.glob("*.py")
+            if p.stem not in {"main", "__init__"} and not p.stem.startswith("_")
         )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

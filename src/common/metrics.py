@@ -1,0 +1,176 @@
+"""Every metric the system emits: one table. `docs/metrics.md` is made from it; emitting any other is a bug.
+
+Dimensions are always `service` and `stage`, nothing else: CloudWatch bills each distinct pair of values.
+"""
+
+from dataclasses import dataclass
+
+from common.pricing import COMPONENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A name (a past fact), its CloudWatch unit, the services that emit it, and what one data point means."""
+
+    name: str
+    unit: str
+    services: str
+    meaning: str
+    alarm: str = ""
+
+
+_ALL = "all"
+_FEATURES = "stream_features"
+_SCORING = "scoring, scoring_api"
+_MONITOR = "monitor"
+_HOURLY = "monitor_schedule"
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "EventsReceived", "Count", _FEATURES, "Event records in the batch, before any is refused or dropped."
+    ),
+    Metric(
+        "LabelsReceived", "Count", _FEATURES, "Label records in the batch, before any is refused or dropped."
+    ),
+    Metric(
+        "EventsApplied", "Count", _FEATURES, "Events whose feature row became durable in this invocation."
+    ),
+    Metric("LabelsApplied", "Count", _FEATURES, "Labels folded into their entities in this invocation."),
+    Metric(
+        "DuplicatesDropped", "Count", _FEATURES, "Records known from another position: a producer's repeats."
+    ),
+    Metric("RecordsReplayed", "Count", _FEATURES, "Records already applied, delivered again after a retry."),
+    Metric(
+        "RecordsQuarantined",
+        "Count",
+        _FEATURES,
+        "Records that can never be applied, written to quarantine.",
+        "> 0",
+    ),
+    Metric("RecordsUnfinished", "Count", _FEATURES, "Records returned to Lambda to be delivered again."),
+    Metric(
+        "StateConflicts",
+        "Count",
+        _FEATURES,
+        "Conditional writes that met another version and were folded again.",
+    ),
+    Metric("StateItemsWritten", "Count", _FEATURES, "State items written."),
+    Metric(
+        "FeatureLatency",
+        "Milliseconds",
+        _FEATURES,
+        "From a record's arrival on the stream to its durable feature row.",
+    ),
+    Metric("RowsScored", "Count", _SCORING, "Feature rows that went through the model."),
+    Metric("DecisionsMade", "Count", _SCORING, "Decisions stored for the first time."),
+    Metric("DecisionsApproved", "Count", _SCORING, "Of those, approved."),
+    Metric("DecisionsReviewed", "Count", _SCORING, "Of those, sent to review."),
+    Metric("DecisionsBlocked", "Count", _SCORING, "Of those, blocked."),
+    Metric(
+        "DecisionsRepeated",
+        "Count",
+        _SCORING,
+        "Rows whose decision was already stored: a replay, nothing changed.",
+    ),
+    Metric(
+        "DecisionsPublished",
+        "Count",
+        _SCORING,
+        "Reviews and blocks published to the event bus (at least once).",
+    ),
+    Metric(
+        "DecisionLatency", "Milliseconds", _SCORING, "From an event's arrival to its decision's time.", "p99"
+    ),
+    Metric("LabelsStored", "Count", _SCORING, "Labels written onto a decision, or as a stub before it."),
+    Metric(
+        "FeaturesMissing",
+        "Count",
+        _SCORING,
+        "Rows decided by fallback: the spec lacks a feature of the model.",
+        "> 0",
+    ),
+    Metric(
+        "ModelMissing",
+        "Count",
+        _SCORING,
+        "Rows decided by fallback: no model was promoted, or none could be loaded.",
+    ),
+    Metric("ModelSwapped", "Count", _SCORING, "Times a newly promoted bundle was taken into use."),
+    Metric(
+        "ModelRefused",
+        "Count",
+        _SCORING,
+        "Times a bundle failed its check and the running one stayed.",
+        "> 0",
+    ),
+    Metric(
+        "PointerReadFailed",
+        "Count",
+        _SCORING,
+        "Times the pointers could not be re-read and were kept as they were.",
+    ),
+    Metric("WindowsClosed", "Count", _MONITOR, "Tumbling windows written to monitor-windows."),
+    Metric(
+        "WindowsClosedEarly",
+        "Count",
+        _MONITOR,
+        "Of those, ended by Lambda before their time (state near its bound).",
+    ),
+    Metric("DecisionsCounted", "Count", _MONITOR, "Decisions added to a sketch, at a window's end."),
+    Metric(
+        "LabelsCounted",
+        "Count",
+        _MONITOR,
+        "Labels added to a sketch, corrections included, at a window's end.",
+    ),
+    Metric(
+        "ScorePsi",
+        "None",
+        _HOURLY,
+        "PSI of the champion's scores against its baseline, over the hour.",
+        "> 0.2",
+    ),
+    Metric(
+        "WorstFeaturePsi",
+        "None",
+        _HOURLY,
+        "Greatest PSI of any feature against its baseline, over the hour.",
+        "> 0.2",
+    ),
+    Metric("RocAuc", "None", _HOURLY, "ROC AUC over the labels that matured in the hour."),
+    Metric(
+        "AveragePrecision", "None", _HOURLY, "Average precision over the labels that matured in the hour."
+    ),
+    Metric("ColdStarts", "Count", _ALL, "First invocation of an execution environment."),
+    Metric(
+        "InitDuration", "Milliseconds", _ALL, "From process start to a handler ready to be called; billed."
+    ),
+    Metric("InvocationsFailed", "Count", _ALL, "Invocations that raised.", "> 0"),
+    Metric("EstimatedCostUSD", "None", _ALL, "What the invocation cost, by list price."),
+    Metric("WastedCostUSD", "None", _ALL, "Of that, for invocations that raised and are repeated."),
+    *(
+        Metric(f"{part}CostUSD", "None", _ALL, f"Of the estimated cost, {part}'s part.")
+        for part in COMPONENTS
+    ),
+)
+BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+
+
+def to_markdown(metrics: tuple[Metric, ...] = METRICS) -> str:
+    """The page `docs/metrics.md`."""
+    head = (
+        "# Metrics\n\n"
+        "Made from the table in `src/common/metrics.py` (`python -m common.metrics > docs/metrics.md`); "
+        "a test checks that it is current.\n"
+        "Namespace `streamscore`; dimensions `service` and `stage`. "
+        "What has many values (model version, request id) is a log property, never a dimension.\n\n"
+        "| metric | unit | service | one data point is | alarm |\n|---|---|---|---|---|\n"
+    )
+    rows = (f"| `{m.name}` | {m.unit} | {m.services} | {m.meaning} | {m.alarm} |\n" for m in metrics)
+    return head + "".join(rows)
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(to_markdown())

@@ -1,0 +1,169 @@
+"""What AWS charges for what an invocation used: one dated, sourced table and pure arithmetic over it.
+
+List prices, without free tiers, credits or volume discounts. What an account pays by the hour whatever it
+does (a stream's hourly charge, alarms, metrics, storage) is not an invocation's and is left to `estimate`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any
+
+REGION = "us-east-1"
+AS_OF = "2026-11-24"
+_PRICE_LIST = "AWS Price List of 2026-09-11/19, read 2026-09-24"
+_KINESIS = (
+    "aws.amazon.com/kinesis/data-streams/pricing, on-demand standard; figures as published by trek10, 2023"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for one `unit`, the component of the bill it belongs to, and where the figure was read."""
+
+    component: str
+    usd: float
+    unit: str
+    source: str
+
+
+@dataclass(slots=True)
+class Usage:
+    """What was used, in the units AWS bills; every field has a price of the same name in `PRICES`."""
+
+    lambda_requests: float = 0.0
+    lambda_gb_s: float = 0.0
+    dynamodb_write_units: float = 0.0
+    dynamodb_read_units: float = 0.0
+    kinesis_in_kb: float = 0.0
+    kinesis_out_kb: float = 0.0
+    eventbridge_events: float = 0.0
+    s3_puts: float = 0.0
+    s3_gets: float = 0.0
+    http_requests: float = 0.0
+    log_kb: float = 0.0
+
+
+_KB_PER_GB = 1024.0 * 1024.0
+PRICES: Mapping[str, Price] = MappingProxyType(
+    {
+        "lambda_requests": Price("Lambda", 0.20e-6, "request", _PRICE_LIST),
+        "lambda_gb_s": Price("Lambda", 0.0000166667, "GB-second, x86_64, tier 1", _PRICE_LIST),
+        "dynamodb_write_units": Price(
+            "DynamoDbWrite", 0.625e-6, "write request unit, on demand", _PRICE_LIST
+        ),
+        "dynamodb_read_units": Price("DynamoDbRead", 0.125e-6, "read request unit, on demand", _PRICE_LIST),
+        "kinesis_in_kb": Price(
+            "Kinesis", 0.08 / _KB_PER_GB, "KB in, each record rounded up to 1 KB", _KINESIS
+        ),
+        "kinesis_out_kb": Price("Kinesis", 0.04 / _KB_PER_GB, "KB out, not rounded, one consumer", _KINESIS),
+        "eventbridge_events": Price(
+            "EventBridge", 1.00e-6, "custom event, each 64 KB", "aws.amazon.com/eventbridge/pricing"
+        ),
+        "s3_puts": Price(
+            "S3", 0.005e-3, "PUT, standard class", "c3x.dev/blog/s3-request-fees-explained, 2026"
+        ),
+        "s3_gets": Price(
+            "S3", 0.0004e-3, "GET, standard class", "c3x.dev/blog/s3-request-fees-explained, 2026"
+        ),
+        "http_requests": Price(
+            "HttpApi", 1.00e-6, "HTTP API request, each 512 KB", "aws.amazon.com/api-gateway/pricing"
+        ),
+        "log_kb": Price(
+            "Logs", 0.50 / _KB_PER_GB, "KB of Lambda logs ingested, first tier", "duckbill, 2025-05-01 tiers"
+        ),
+    }
+)
+COMPONENTS: tuple[str, ...] = tuple(dict.fromkeys(price.component for price in PRICES.values()))
+
+
+def cost_by_component(usage: Usage, prices: Mapping[str, Price] = PRICES) -> dict[str, float]:
+    """US dollars by component of the bill; components that were not used are left out.
+
+    >>> cost_by_component(Usage(dynamodb_write_units=1_000_000))
+    {'DynamoDbWrite': 0.625}
+    """
+    costs: dict[str, float] = {}
+    for field in fields(usage):
+        amount = getattr(usage, field.name)
+        if amount:
+            price = prices[field.name]
+            costs[price.component] = costs.get(price.component, 0.0) + amount * price.usd
+    return costs
+
+
+def cost_usd(usage: Usage, prices: Mapping[str, Price] = PRICES) -> float:
+    """US dollars for everything in `usage`."""
+    return math.fsum(cost_by_component(usage, prices).values())
+
+
+def lambda_gb_s(duration_ms: float, memory_mb: int) -> float:
+    """GB-seconds billed: duration rounded up to a millisecond, times memory.
+
+    >>> lambda_gb_s(999.2, 1024)
+    1.0
+    """
+    return math.ceil(duration_ms) / 1000.0 * memory_mb / 1024.0
+
+
+def write_units(item_bytes: int) -> int:
+    """Write units of one standard write of an item this large: each started KB, at least one."""
+    return max(1, math.ceil(item_bytes / 1024))
+
+
+def read_units(item_bytes: int, *, consistent: bool = True) -> float:
+    """Read units of one item: each started 4 KB, at least one (missing too); half if eventual."""
+    units = max(1, math.ceil(item_bytes / 4096))
+    return float(units) if consistent else units / 2
+
+
+def kinesis_in_kb(record_bytes: int) -> int:
+    """KB billed for one record put on an on-demand stream: each started KB."""
+    return max(1, math.ceil(record_bytes / 1024))
+
+
+def eventbridge_events(entry_bytes: int) -> int:
+    """Events billed for one entry: each started 64 KB."""
+    return max(1, math.ceil(entry_bytes / 65536))
+
+
+def consumed_units(response: Mapping[str, Any]) -> float | None:
+    """Total units of a DynamoDB response's `ConsumedCapacity` (one or a list); None where it carries none."""
+    consumed: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = response.get("ConsumedCapacity")
+    if not consumed:
+        return None
+    tables = [consumed] if isinstance(consumed, Mapping) else consumed
+    return math.fsum(float(table.get("CapacityUnits", 0.0)) for table in tables)
+
+
+def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """Size of an item in DynamoDB JSON by AWS's rules (Developer Guide, "DynamoDB item sizes and formats").
+
+    >>> item_bytes({"pk": {"S": "customer#1"}, "v": {"N": "123"}})
+    16
+    """
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
+
+
+def _value_bytes(value: Mapping[str, Any]) -> int:
+    (kind, content), *_ = value.items()
+    match kind:
+        case "S" | "B":
+            size = len(content.encode() if isinstance(content, str) else content)
+        case "N":
+            size = _number_bytes(content)
+        case "L":
+            size = 3 + sum(1 + _value_bytes(entry) for entry in content)
+        case "M":
+            size = 3 + sum(1 + len(name.encode()) + _value_bytes(entry) for name, entry in content.items())
+        case "SS" | "NS" | "BS":
+            size = sum(_value_bytes({kind[0]: entry}) for entry in content)
+        case _:
+            size = 1
+    return size
+
+
+def _number_bytes(text: str) -> int:
+    mantissa = text.lower().split("e")[0].lstrip("-").replace(".", "").strip("0")
+    return math.ceil(len(mantissa) / 2) + 1 + text.startswith("-")

@@ -1,0 +1,186 @@
+"""What a decorated handler prints and accounts for."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from common import metrics as table
+from common import pricing, telemetry
+
+CONTEXT = SimpleNamespace(memory_limit_in_mb="1024", aws_request_id="r-1")
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "scoring")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "streamscore")
+    monkeypatch.setenv("STAGE", "dev")
+    monkeypatch.setenv("LOG_KEY", "a key")
+    cached = (telemetry.logger, telemetry.metrics, telemetry._log_key)
+    for made in cached:
+        made.cache_clear()
+    yield
+    telemetry.metrics().clear_metrics()
+    for made in cached:
+        made.cache_clear()
+
+
+def emitted(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    document: dict[str, Any] = json.loads(line)
+    return document
+
+
+def test_metrics_carry_service_and_stage_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        telemetry.count("DecisionsMade", 3)
+        telemetry.note(model_version="abc")
+
+    for _ in range(2):  # the second invocation must not inherit or lose anything
+        handler({}, CONTEXT)
+        document = emitted(capsys)
+        (directive,) = document["_aws"]["CloudWatchMetrics"]
+        assert [sorted(names) for names in directive["Dimensions"]] == [["service", "stage"]]
+        assert (document["service"], document["stage"], document["model_version"]) == (
+            "scoring",
+            "dev",
+            "abc",
+        )
+        assert document["DecisionsMade"] == [3.0]
+        assert directive["Namespace"] == "streamscore"
+
+
+def test_the_cost_is_the_meters_usage_by_list_price(capsys: pytest.CaptureFixture[str]) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        meter = telemetry.meter()
+        meter.dynamodb_write({"ConsumedCapacity": [{"CapacityUnits": 25.0}, {"CapacityUnits": 15.0}]})
+        meter.dynamodb_read({"ConsumedCapacity": {"CapacityUnits": 8.0}})
+        meter.eventbridge([100, 70_000])
+        meter.kinesis_records([500, 1500])
+        meter.s3_put()
+
+    handler({}, CONTEXT)
+    document = emitted(capsys)
+    assert document["DynamoDbWriteCostUSD"] == pytest.approx([40 * 0.625e-6])
+    assert document["DynamoDbReadCostUSD"] == pytest.approx([8 * 0.125e-6])
+    assert document["EventBridgeCostUSD"] == pytest.approx([3e-6])
+    assert document["KinesisCostUSD"] == pytest.approx([(3 * 0.08 + 2000 / 1024 * 0.04) / 1024**2])
+    assert document["S3CostUSD"] == pytest.approx([5e-6])
+    parts = [document[f"{part}CostUSD"][0] for part in pricing.COMPONENTS if f"{part}CostUSD" in document]
+    assert document["EstimatedCostUSD"] == pytest.approx([sum(parts)])
+
+
+def test_the_first_invocation_alone_bills_the_start_of_the_process(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        pass
+
+    handler({}, CONTEXT)
+    cold = emitted(capsys)
+    handler({}, CONTEXT)
+    warm = emitted(capsys)
+    assert cold["ColdStarts"] == [1.0]
+    assert cold["InitDuration"][0] > 0
+    assert "ColdStarts" not in warm
+    assert cold["LambdaCostUSD"][0] > warm["LambdaCostUSD"][0]
+
+
+def test_an_invocation_that_raises_is_metered_as_waste(capsys: pytest.CaptureFixture[str]) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        telemetry.meter().dynamodb_write_units(7)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        handler({}, CONTEXT)
+    document = emitted(capsys)
+    assert document["InvocationsFailed"] == [1.0]
+    assert document["WastedCostUSD"] == document["EstimatedCostUSD"]
+    assert document["DynamoDbWriteCostUSD"] == pytest.approx([7 * 0.625e-6])
+
+
+def test_a_metric_that_is_not_in_the_table_is_refused() -> None:
+    with pytest.raises(KeyError):
+        telemetry.count("SomethingElse")
+
+
+def test_logs_are_json_on_standard_output_and_on_the_bill(capsys: pytest.CaptureFixture[str]) -> None:
+    log_kb: list[float] = []
+
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        telemetry.logger().info("batch applied", extra={"entity": telemetry.hashed("4111111111111111")})
+        log_kb.append(telemetry.meter().usage.log_kb)
+
+    handler({}, CONTEXT)
+    line, *_ = capsys.readouterr().out.splitlines()
+    record = json.loads(line)
+    assert (record["message"], record["service"], record["stage"], record["request_id"]) == (
+        "batch applied",
+        "scoring",
+        "dev",
+        "r-1",
+    )
+    assert "4111111111111111" not in line
+    assert log_kb[0] * 1024 >= len(line)
+
+
+def test_hashes_depend_on_the_key_and_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = telemetry.hashed("0012")
+    assert first == telemetry.hashed("0012") != telemetry.hashed("12")
+    assert len(first) == 16
+    monkeypatch.setenv("LOG_KEY", "another")
+    telemetry._log_key.cache_clear()
+    assert telemetry.hashed("0012") != first
+
+
+def test_a_read_without_consumed_capacity_is_metered_by_what_it_returned() -> None:
+    meter = telemetry.Meter()
+    big = {"pk": {"S": "x"}, "s": {"B": b"0" * 5000}}
+    small = {"pk": {"S": "y"}}
+    meter.dynamodb_read({"Responses": {"state": [big, small]}}, asked=4)
+    assert meter.usage.dynamodb_read_units == 2 + 1 + 2 * 1
+
+
+def test_neither_the_tracer_nor_botocore_is_imported_by_telemetry() -> None:
+    code = "import sys, common.telemetry; sys.exit(any(m in sys.modules for m in sys.argv[1:]))"
+    heavy = ["aws_xray_sdk", "botocore.session", "boto3", "numpy"]
+    assert subprocess.run([sys.executable, "-c", code, *heavy], check=False).returncode == 0
+
+
+def test_the_metrics_page_is_current() -> None:
+    page = Path(__file__).parents[2] / "docs" / "metrics.md"
+    assert page.read_text(encoding="utf-8") == table.to_markdown()
+
+
+def test_every_field_of_usage_has_a_price_and_every_price_a_source() -> None:
+    assert set(pricing.PRICES) == set(pricing.Usage.__slots__)
+    assert all(price.source and price.usd > 0 for price in pricing.PRICES.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        ({"S": "héllo"}, 6),
+        ({"N": "123"}, 3),
+        ({"N": "-1.50"}, 3),
+        ({"N": "100000"}, 2),
+        ({"B": b"12345"}, 5),
+        ({"BOOL": True}, 1),
+        ({"NULL": True}, 1),
+        ({"L": [{"S": "ab"}, {"N": "1"}]}, 3 + 1 + 2 + 1 + 2),
+        ({"M": {"k": {"S": "ab"}}}, 3 + 1 + 1 + 2),
+    ],
+)
+def test_attribute_sizes_follow_aws_rules(value: dict[str, Any], size: int) -> None:
+    assert pricing.item_bytes({"a": value}) == 1 + size
