@@ -1,7 +1,7 @@
 """The features by their definitions: lists and loops, nothing clever, everything kept. Slow and obvious.
 
-Fast code is compared with this, bit for bit. It never forgets a point; what a state has dropped is left out by a
-condition on each point instead.
+Fast code is compared with this, bit for bit. It never forgets a point; what a state has dropped is left out
+by a condition on each point instead.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Reads `features.toml` into a `Spec`; whatever cannot be computed right is refused with its line and a remedy."""
+"""Reads `features.toml` into a `Spec`; what cannot be computed right is refused with line and remedy."""
 
 import hashlib
 import re
@@ -99,9 +99,8 @@ class _Parser:
     ) -> None:
         for key in table:
             if key not in set(known):
-                self._refuse(
-                    f"unknown key {key!r}; known here: {', '.join(sorted(known))}", name, key, ordinal
-                )
+                message = f"unknown key {key!r}; known here: {', '.join(sorted(known))}"
+                self._refuse(message, name or key, key if name else "", ordinal)
 
     def _text(self, table: Mapping[str, Any], key: str, name: str, ordinal: int = 0) -> str:
         value = table.get(key)

@@ -1,4 +1,4 @@
-"""Which line of a TOML text a key stands on: `tomllib` does not say, and an error without a line is half an error."""
+"""Which line of a TOML text a key stands on: `tomllib` does not say, and an error needs its line."""
 
 import re
 
@@ -23,6 +23,6 @@ class Lines:
 
     def of(self, table: str, key: str = "", ordinal: int = 0) -> int:
         """The key's line, else its table's, else 1."""
-        header = self._lines.get((table, ordinal, ""), 1)
+        header = self._lines.get((table, ordinal, ""), self._lines.get(("", 0, table), 1))
         inner = self._lines.get((f"{table}.{key}", 0, ""), header)
         return self._lines.get((table, ordinal, key), inner)

@@ -66,7 +66,7 @@ def fixed(raw: bytes, name: str, digits: int) -> int:
 
 
 def _fixed_slowly(raw: bytes, name: str, digits: int) -> int:
-    """Exponents, trailing zeros and long numbers; never builds an integer longer than the number's own text."""
+    """Exponents, trailing zeros, long numbers; never builds an integer longer than the number's text."""
     number = _decimal(raw.decode())
     if number is None:
         raise RecordRefusedError("out_of_range", f"{name}: the exponent is beyond any use")
@@ -79,7 +79,8 @@ def _fixed_slowly(raw: bytes, name: str, digits: int) -> int:
     exponent = int(exponent) + len(figures) - len(written)
     if exponent + digits < 0:
         raise RecordRefusedError("too_many_decimals", f"{name}: more than {digits} decimals")
-    return int(written) * 10 ** (exponent + digits) * (-1 if sign else 1)
+    scaled = int(written + "0" * (exponent + digits))
+    return -scaled if sign else scaled
 
 
 def floating(raw: bytes, name: str) -> float:
@@ -100,7 +101,7 @@ def boolean(raw: bytes, name: str) -> bool:
 
 
 def time_ms(raw: bytes, name: str) -> int:
-    """Epoch milliseconds (floored) of an RFC 3339 string, or of epoch seconds or milliseconds; from 1970 on."""
+    """Epoch milliseconds (floored) of an RFC 3339 string or of epoch seconds or milliseconds, from 1970 on."""
     if raw[0] == _QUOTE:
         value = rfc3339_ms(text(raw, name), name)
     elif raw in {b"true", b"false"} or raw[0] in b"[{":
@@ -125,10 +126,7 @@ def rfc3339_ms(written: str, name: str) -> int:
             raise ValueError
         second = _second_ms(written[:10], written[11:19])
         rest = written[19:]
-        if rest in {"", "Z"}:
-            value = second
-        else:
-            value = _with_fraction_and_zone(second, rest)
+        value = second if rest in {"", "Z"} else _with_fraction_and_zone(second, rest)
     except ValueError:
         raise RecordRefusedError("bad_time", f"{name}: no RFC 3339 time") from None
     if value < 0:
