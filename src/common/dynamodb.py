@@ -115,7 +115,8 @@ class DynamoDB:
         self._sleep(self._pause_s(attempt))
 
     def _pause_s(self, attempt: int) -> float:
-        return min(_FIRST_PAUSE_S * 2 ** min(attempt - 1, 10), _LONGEST_PAUSE_S) * self._jitter()
+        longest_s: float = _FIRST_PAUSE_S * 2 ** min(attempt - 1, 10)
+        return min(longest_s, _LONGEST_PAUSE_S) * self._jitter()
 
     def _each[C, R](self, call: Callable[[C], R], chunks: list[C]) -> list[R]:
         return list(self._threads.map(call, chunks)) if len(chunks) > 1 else [call(c) for c in chunks]

@@ -102,6 +102,8 @@ def _save_primaries(part: Part, applied: Applied) -> Steps[tuple[Turn | None, se
 def _save_shared(part: Part, turn: Turn, cut: int | None, applied: Applied) -> Steps[set[str]]:
     """Write the shared items, re-reading those in conflict; the ones that are not durable."""
     late: set[str] = set()
+    if cut == 0:
+        return late
     if cut is not None:
         turn = part.fold_shared(turn, {key: turn.stored[key] for key in part.shared}, cut)
     conflicts = yield from _save(turn.shared_writes(), late, applied)

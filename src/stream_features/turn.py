@@ -127,7 +127,7 @@ class Turn:
             if applied:
                 rows.setdefault(self.part.delivery.keys[n][0], []).append(n)
         ttl_s = self._ttl_s(0)
-        return [self._write(key, ttl_s)._replace(**self._out(numbers)) for key, numbers in rows.items()]
+        return [self._with_out(self._write(key, ttl_s), numbers) for key, numbers in rows.items()]
 
     def shared_writes(self) -> list[Write]:
         """Writes of the changed items that are no primaries."""
@@ -148,7 +148,7 @@ class Turn:
         horizon = horizon_ms(self.part.spec, self.part.spec.entities[entity].name)
         return (self.part.newest_arrival_ms + horizon + _TTL_MARGIN_MS) // 1000
 
-    def _out(self, numbers: Sequence[int]) -> dict[str, object]:
+    def _with_out(self, write: Write, numbers: Sequence[int]) -> Write:
         width = self.features.shape[1] * 4
         vectors = memoryview(self.features).cast("B")
         rows, labels, arrivals = [], [], []
@@ -159,8 +159,8 @@ class Turn:
             else:
                 rows.append(_row(record, bytes(vectors[n * width : (n + 1) * width])))
                 arrivals.append(record.arrival_ms)
-        out = Out(OUT_VERSION, self.part.spec.sha256, tuple(rows), tuple(labels))
-        return {"out": encode_out(out), "arrivals_ms": arrivals, "labels": len(labels)}
+        out = encode_out(Out(OUT_VERSION, self.part.spec.sha256, tuple(rows), tuple(labels)))
+        return write._replace(out=out, arrivals_ms=arrivals, labels=len(labels))
 
 
 def flushes(spec: Spec, delivery: Delivery) -> Iterator[tuple[int, int]]:
