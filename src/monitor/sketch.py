@@ -29,9 +29,9 @@ DECISIONS = ("approve", "review", "block")
 MAX_CELLS = 48_000
 """A sketch this large is 384 KB before compression: two models' fit in Lambda's 1 MB of window state."""
 
-_MOMENT_STEPS = 4096.0
+MOMENT_STEPS = 4096.0
 _MOMENT_LIMIT = 64.0
-_SCORE_STEPS = float(1 << 20)
+SCORE_STEPS = float(1 << 20)
 _VERSION = 1
 
 LATENCY_EDGES_MS: Floats = np.concatenate(([0.0], np.round(10.0 * 1.2 ** np.arange(72))))
@@ -73,7 +73,7 @@ class Bins:
         """Sum and sum of squares of (value - centre) / spread, in 1/4096; far values count as 64 away."""
         known = values[~np.isnan(values)]
         apart = np.clip((known - self.centre) / self.spread, -_MOMENT_LIMIT, _MOMENT_LIMIT)
-        steps = np.rint(apart * _MOMENT_STEPS).astype(np.int64)
+        steps = np.rint(apart * MOMENT_STEPS).astype(np.int64)
         return np.array([steps.sum(), (steps * steps).sum()], dtype=np.int64)
 
 
@@ -218,7 +218,7 @@ def observe_labels(layout: Layout, rows: Labelled) -> Sketch:
     """The sketch of these labels: by the score and the decision their events got."""
     sketch = zero(layout)
     cell = _GRID.cell_of(rows.scores)
-    steps = np.rint(np.nan_to_num(np.clip(rows.scores, 0.0, 1.0)) * _SCORE_STEPS).astype(np.int64)
+    steps = np.rint(np.nan_to_num(np.clip(rows.scores, 0.0, 1.0)) * SCORE_STEPS).astype(np.int64)
     for label in (False, True):
         mine = rows.labels == label
         row = int(label)
