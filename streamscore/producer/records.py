@@ -1,0 +1,1 @@
+"""From the rows of an EVENTS file to records on the stream: events as JSON, and labels once they are known."""
