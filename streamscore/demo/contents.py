@@ -30,7 +30,7 @@ def state_blobs(stack: Stack) -> dict[str, bytes]:
 
 
 def set_aside(stack: Stack, prefix: str) -> int:
-    """How many records lie under a prefix of the data bucket: one a line, in objects that are gzipped or not."""
+    """How many records lie under a prefix of the data bucket: one a line, gzipped or not."""
     return sum(len(body.splitlines()) for body in _objects(stack, prefix))
 
 
