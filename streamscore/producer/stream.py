@@ -21,6 +21,7 @@ class Record(NamedTuple):
     time_ms: int
     key: str
     data: bytes
+    is_label: bool = False
 
 
 @dataclass(frozen=True)
