@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scoring.bundle import Baseline, Bundle, columns
 
 from monitor.images import News, Seen
 from monitor.sketch import (
@@ -19,7 +20,6 @@ from monitor.sketch import (
     observe_labels,
     zero,
 )
-from scoring.bundle import Baseline, Bundle, columns
 
 Columns = Sequence[int] | None
 """Where a model's features lie in a spec's vector; None if the spec does not have them all."""
@@ -27,14 +27,14 @@ Columns = Sequence[int] | None
 
 @dataclass(frozen=True)
 class Model:
-    """What counting needs to know of one model version: its layout, and its features' places by spec sha256."""
+    """What counting needs of one model version: its layout, and its features' places by spec sha256."""
 
     layout: Layout = BARE
     columns: Mapping[str, Columns] = field(default_factory=dict)
 
 
 def layout_of(bundle: Bundle) -> Layout:
-    """The layout of a bundle's baselines; of the score alone if all features would not fit a window's state."""
+    """The layout of a bundle's baselines; of the score alone if its features would not fit a state."""
     score = _bins("score", bundle.score)
     whole = Layout(tuple(_bins(f.name, f.baseline) for f in bundle.features), score)
     return whole if whole.cells <= MAX_CELLS else Layout((), score)
@@ -89,6 +89,7 @@ def _features(seen: Sequence[Seen], model: Model) -> Floats:
         if not places or not model.layout.features:
             continue
         rows = [n for n, s in enumerate(seen) if s.spec == spec and s.features]
-        vectors = np.frombuffer(b"".join(seen[n].features for n in rows), dtype="<f4").reshape(len(rows), -1)
-        table[rows] = vectors[:, places]
+        if rows:
+            vectors = np.frombuffer(b"".join(seen[n].features for n in rows), dtype="<f4")
+            table[rows] = vectors.reshape(len(rows), -1)[:, places]
     return table

@@ -1,13 +1,14 @@
-"""A stretch of windows against the model's baseline, variable by variable, and how labels turned out. Pure."""
+"""A stretch of windows against the model's baseline, by variable, and how labels turned out. Pure."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from scoring.bundle import Bundle
+
 from monitor import drift, performance
 from monitor.performance import Bounded
 from monitor.sketch import LATENCY_EDGES_MS, MOMENT_STEPS, SCORE_STEPS, Bins, Counts, Layout, Sketch, zero
-from scoring.bundle import Bundle
 
 ENOUGH = 200
 """Fewer decisions than this are shown but raise nothing: their PSI is mostly noise."""
@@ -92,7 +93,7 @@ def compare(bundle: Bundle, window: Sketch) -> Comparison:
 
 
 def quantile_ms(latency: Counts, share: float) -> float:
-    """The upper edge of the latency cell that holds this quantile (so at most 20 % too high); NaN if empty."""
+    """The upper edge of the latency cell that holds this quantile (at most 20 % too high); NaN if empty."""
     known = latency[:-1].clip(min=0)
     if known.sum() <= 0:
         return math.nan

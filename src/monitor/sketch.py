@@ -44,7 +44,8 @@ SCORE_EDGES: Floats = 1.0 / (1.0 + np.exp(-np.linspace(-9.0, 9.0, 145)))
 class Bins:
     """Edges e0 < … < en of one variable, and the baseline's centre and spread its moments are counted in.
 
-    Cells, in order: below e0; [e0, e1) … [en-1, en]; above en; NaN.
+    Cells, in order: below e0; [e0, e1) … [en-1, en]; above en; NaN. A last edge that is there twice
+    makes a bin of that value alone: with (0, 1, 1) the bins are [0, 1) and [1, 1].
     """
 
     name: str
@@ -235,9 +236,14 @@ def encode(sketch: Sketch) -> bytes:
     return bytes([_VERSION]) + sketch.layout.digest + zlib.compress(sketch.counts.astype("<i8").tobytes(), 6)
 
 
+def fits(layout: Layout, data: bytes) -> bool:
+    """Whether `decode` will read it: a bundle that can be read only later gives another layout."""
+    return data[:9] == bytes([_VERSION]) + layout.digest
+
+
 def decode(layout: Layout, data: bytes) -> Sketch:
     """The sketch `encode` was given; InvalidInputError if it was made by another layout or version."""
-    if data[:9] != bytes([_VERSION]) + layout.digest:
+    if not fits(layout, data):
         raise InvalidInputError("a stored sketch was made with other bins than this model's baseline")
     counts = np.frombuffer(zlib.decompress(data[9:]), dtype="<i8").astype(np.int64)
     return Sketch(layout, counts)

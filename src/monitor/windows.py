@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor.sketch import Layout, Sketch, decode, encode
+from monitor.sketch import Layout, Sketch, decode, encode, fits
 
 MAX_STATE_BYTES = 900_000
 """Lambda ends a window whose state passes 1 MB; ours is written out before that."""
@@ -61,8 +61,10 @@ def read(event: Mapping[str, Any]) -> Window:
 
 
 def unpack(window: Window, layouts: Mapping[str, Layout]) -> dict[str, Sketch]:
-    """The sketches in a window's state, by model version."""
-    return {model: decode(layouts[model], base64.b64decode(text)) for model, text in window.packed.items()}
+    """The sketches in a window's state, by model version; one made on other bins is left out (see `fits`)."""
+    stored = {model: base64.b64decode(text) for model, text in window.packed.items()}
+    readable = {model: data for model, data in stored.items() if fits(layouts[model], data)}
+    return {model: decode(layouts[model], data) for model, data in readable.items()}
 
 
 def add(one: Mapping[str, Sketch], other: Mapping[str, Sketch]) -> dict[str, Sketch]:
