@@ -44,6 +44,6 @@ def last_of_history_ms(times_ms: npt.NDArray[np.int64], live: int) -> int:
     """The moment after which ``live`` events come (more, if several share its first instant)."""
     if len(times_ms) <= live:
         raise InvalidInputError(
-            f"the file holds {len(times_ms)} events; --live {live} leaves none for history: use a lower --live"
+            f"the file holds {len(times_ms)} events; --live {live} leaves no history: use a lower --live"
         )
     return int(times_ms[-live]) - 1

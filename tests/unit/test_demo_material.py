@@ -45,7 +45,7 @@ def test_a_file_is_cut_so_that_the_last_events_are_live() -> None:
 
 
 def test_a_file_without_history_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="holds 5 events; --live 5 leaves none for history"):
+    with pytest.raises(InvalidInputError, match="holds 5 events; --live 5 leaves no history"):
         last_of_history_ms(np.arange(5), 5)
 
 
