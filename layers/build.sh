@@ -8,7 +8,8 @@ command -v uv >/dev/null 2>&1 || missing uv
 command -v python3.13 >/dev/null 2>&1 || missing python3.13
 
 rm -rf "$site"
-uv pip install --quiet --python "$(command -v python3.13)" --target "$site" --no-deps --require-hashes --only-binary :all: \
+# Copies, not hard links: stripping would reach into uv's cache and every environment made from it.
+uv pip install --quiet --link-mode copy --python "$(command -v python3.13)" --target "$site" --no-deps --require-hashes --only-binary :all: \
     --python-platform x86_64-manylinux_2_28 --python-version 3.13 -r "$name/requirements.txt"
 cd "$site"
 
