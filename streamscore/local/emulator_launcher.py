@@ -1,0 +1,134 @@
+"""Start the emulator with what it lacks mended. Runs in the emulator's own environment, as a script.
+
+In ministack 1.5.33 PartiQL writes reach no DynamoDB stream and are metered as one unit whatever their size,
+and BatchGetItem is not metered. `tests/integration/test_emulator.py` fails when upstream mends one of them.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ministack.app import main
+from ministack.services import dynamodb
+
+Reply = tuple[int, dict[str, str], bytes]
+
+
+class PartiqlWrites(threading.local):
+    """What PartiQL statements changed in the request that this thread is serving."""
+
+    active = False
+    extra_units: dict[str, float]
+
+    def __init__(self) -> None:
+        self.extra_units = {}
+
+
+_writes = PartiqlWrites()
+
+
+def emit_partiql_writes_to_streams() -> None:
+    """Wrap the PartiQL operations, and the two functions by which every item changes."""
+    for name in ("_partiql_insert", "_partiql_update", "_partiql_delete"):
+        setattr(dynamodb, name, _as_partiql_write(getattr(dynamodb, name)))
+    set_item, remove_item = dynamodb._set_item, dynamodb._remove_item
+
+    def set_and_emit(table: dict[str, Any], pk: Any, sk: Any, item: dict[str, Any]) -> Any:
+        old = set_item(table, pk, sk, item)
+        if _writes.active:
+            _record(table["TableName"], "INSERT" if old is None else "MODIFY", old, item)
+        return old
+
+    def remove_and_emit(table: dict[str, Any], pk: Any, sk: Any) -> Any:
+        old = remove_item(table, pk, sk)
+        if _writes.active and old is not None:
+            _record(table["TableName"], "REMOVE", old, None)
+        return old
+
+    dynamodb._set_item, dynamodb._remove_item = set_and_emit, remove_and_emit
+
+
+def _as_partiql_write(operation: Callable[..., Reply]) -> Callable[..., Reply]:
+    def wrapped(*args: Any) -> Reply:
+        _writes.active = True
+        try:
+            return operation(*args)
+        finally:
+            _writes.active = False
+
+    return wrapped
+
+
+def _record(table_name: str, event_name: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+    dynamodb._emit_stream_event(table_name, event_name, old, new)
+    size = max(dynamodb._item_size_bytes(item) for item in (old, new) if item is not None)
+    extra = dynamodb._capacity_kb(size) - 1.0  # ministack has counted one
+    _writes.extra_units[table_name] = _writes.extra_units.get(table_name, 0.0) + extra
+
+
+def meter_partiql_by_size() -> None:
+    """Correct the consumed capacity of the calls that run PartiQL writes outside transactions."""
+    for name in ("_execute_statement", "_batch_execute_statement"):
+        setattr(dynamodb, name, _with_units_by_size(getattr(dynamodb, name)))
+
+
+def _with_units_by_size(call: Callable[[dict[str, Any]], Reply]) -> Callable[[dict[str, Any]], Reply]:
+    def wrapped(request: dict[str, Any]) -> Reply:
+        outermost = not getattr(_depth, "value", 0)  # a batch calls the single statement
+        _depth.value = getattr(_depth, "value", 0) + 1
+        if outermost:
+            _writes.extra_units = {}
+        try:
+            status, headers, body = call(request)
+        finally:
+            _depth.value -= 1
+        if outermost and status == 200 and request.get("ReturnConsumedCapacity", "NONE") != "NONE":
+            body = _add_units(body, _writes.extra_units)
+        return status, headers, body
+
+    return wrapped
+
+
+_depth = threading.local()
+
+
+def _add_units(body: bytes, extra_units: dict[str, float]) -> bytes:
+    reply = json.loads(body)
+    consumed = reply.get("ConsumedCapacity") or []
+    for entry in consumed if isinstance(consumed, list) else [consumed]:
+        entry["CapacityUnits"] += extra_units.get(entry["TableName"], 0.0)
+    return json.dumps(reply, ensure_ascii=False).encode()
+
+
+def meter_batch_get_item() -> None:
+    """Add the read units of BatchGetItem: per started 4 KB of each item one if strong, else a half."""
+    call = dynamodb._batch_get_item
+
+    def wrapped(request: dict[str, Any]) -> Reply:
+        status, headers, body = call(request)
+        if status == 200 and request.get("ReturnConsumedCapacity", "NONE") != "NONE":
+            reply = json.loads(body)
+            reply["ConsumedCapacity"] = [
+                {"TableName": table, "CapacityUnits": _read_units(config, reply["Responses"].get(table, []))}
+                for table, config in request["RequestItems"].items()
+            ]
+            body = json.dumps(reply, ensure_ascii=False).encode()
+        return status, headers, body
+
+    dynamodb._batch_get_item = wrapped
+
+
+def _read_units(config: dict[str, Any], items: list[dict[str, Any]]) -> float:
+    missing = len(config["Keys"]) - len(items)  # reading nothing costs as much as reading 4 KB
+    started_4kb: int = missing + sum(max(1, -(-dynamodb._item_size_bytes(item) // 4096)) for item in items)
+    return started_4kb * (1.0 if config.get("ConsistentRead") else 0.5)
+
+
+if __name__ == "__main__":
+    if not os.environ.get("STREAMSCORE_EMULATOR_AS_SHIPPED"):
+        emit_partiql_writes_to_streams()
+        meter_partiql_by_size()
+        meter_batch_get_item()
+    main()

@@ -1,0 +1,51 @@
+"""What every test may use: a bare emulator, clients for it, and a wait for what other processes do."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from streamscore.local import emulator as emulators
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulators.Emulator]:
+    """A bare emulator with our mends, shared by the session: name your tables and streams uniquely."""
+    running = emulators.start(tmp_path_factory.mktemp("emulator"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def client(emulator: emulators.Emulator) -> Callable[[str], Any]:
+    """Make a boto3 client of the emulator: `client("dynamodb")`."""
+    return lambda service: client_of(emulator.endpoint, service)
+
+
+def client_of(endpoint: str, service: str) -> Any:
+    """A boto3 client for an emulator's endpoint."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name=emulators.REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"max_attempts": 2}, s3={"addressing_style": "path"}),
+    )
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., None]:
+    """Poll a condition that another process will fulfil: `wait_until(lambda: done(), "what was awaited")`."""
+    return poll_until
+
+
+def poll_until(condition: Callable[[], object], what: str, within_s: float = 15.0) -> None:
+    """Return once `condition()` is true; fail with `what` when it is not within `within_s`."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.01)

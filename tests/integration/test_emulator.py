@@ -1,0 +1,151 @@
+"""The emulator runs where we say and ends with us; each of our mends works and is still needed."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from streamscore.local import emulator as emulators
+from streamscore.local.processes import ProcessIdentity
+from tests.conftest import client_of, poll_until
+
+ONE_KB = b"x" * 1024
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulators.Emulator]:
+    running = emulators.start(tmp_path_factory.mktemp("shipped"), as_shipped=True)
+    yield running
+    running.stop()
+
+
+def table_with_stream(endpoint: str) -> str:
+    name = f"t{uuid4().hex}"
+    client_of(endpoint, "dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )
+    return name
+
+
+def stream_records(endpoint: str, table: str) -> list[Any]:
+    arn = client_of(endpoint, "dynamodb").describe_table(TableName=table)["Table"]["LatestStreamArn"]
+    streams = client_of(endpoint, "dynamodbstreams")
+    shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    records: list[Any] = streams.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
+    return records
+
+
+def insert(endpoint: str, table: str, keys: str, size: int = 1) -> Any:
+    statements = [
+        {
+            "Statement": f"INSERT INTO \"{table}\" VALUE {{'pk': ?, 'out': ?}}",
+            "Parameters": [{"S": key}, {"B": ONE_KB * size}],
+        }
+        for key in keys
+    ]
+    return client_of(endpoint, "dynamodb").batch_execute_statement(
+        Statements=statements, ReturnConsumedCapacity="TOTAL"
+    )
+
+
+def test_partiql_writes_reach_the_stream_in_order(emulator: emulators.Emulator) -> None:
+    table = table_with_stream(emulator.endpoint)
+    insert(emulator.endpoint, table, "abca")  # the second a is refused, and leaves no record
+    client_of(emulator.endpoint, "dynamodb").execute_statement(
+        Statement=f'UPDATE "{table}" SET "out" = ? WHERE pk = ?', Parameters=[{"B": b"new"}, {"S": "b"}]
+    )
+    client_of(emulator.endpoint, "dynamodb").execute_statement(
+        Statement=f'DELETE FROM "{table}" WHERE pk = ?', Parameters=[{"S": "c"}]
+    )
+    records = stream_records(emulator.endpoint, table)
+    told = [(r["eventName"], r["dynamodb"]["Keys"]["pk"]["S"]) for r in records]
+    assert told == [("INSERT", "a"), ("INSERT", "b"), ("INSERT", "c"), ("MODIFY", "b"), ("REMOVE", "c")]
+    assert records[3]["dynamodb"]["NewImage"]["out"]["B"] == b"new"
+
+
+def test_partiql_writes_cost_one_unit_a_started_kilobyte(emulator: emulators.Emulator) -> None:
+    table = table_with_stream(emulator.endpoint)
+    reply = insert(emulator.endpoint, table, "ab", size=3)
+    assert reply["ConsumedCapacity"] == [{"TableName": table, "CapacityUnits": 8.0}]  # 3 KB and a key: 4 each
+    grown = client_of(emulator.endpoint, "dynamodb").execute_statement(
+        Statement=f'UPDATE "{table}" SET "out" = ? WHERE pk = ?',
+        Parameters=[{"B": b"small"}, {"S": "a"}],
+        ReturnConsumedCapacity="TOTAL",
+    )
+    assert grown["ConsumedCapacity"]["CapacityUnits"] == 4.0  # the larger of before and after
+
+
+@pytest.mark.parametrize(("strong", "units"), [(True, 5.0), (False, 2.5)])
+def test_batch_reads_cost_by_size_and_consistency(
+    emulator: emulators.Emulator, strong: bool, units: float
+) -> None:
+    table = table_with_stream(emulator.endpoint)
+    insert(emulator.endpoint, table, "ab", size=5)
+    keys = [{"pk": {"S": key}} for key in "abz"]
+    reply = client_of(emulator.endpoint, "dynamodb").batch_get_item(
+        RequestItems={table: {"Keys": keys, "ConsistentRead": strong}}, ReturnConsumedCapacity="TOTAL"
+    )
+    assert reply["ConsumedCapacity"] == [{"TableName": table, "CapacityUnits": units}]
+
+
+def test_the_mends_are_still_needed(shipped: emulators.Emulator) -> None:
+    """When a line fails, upstream has mended it: delete our mend and the line."""
+    table = table_with_stream(shipped.endpoint)
+    assert insert(shipped.endpoint, table, "ab", size=3)["ConsumedCapacity"][0]["CapacityUnits"] == 2.0
+    assert stream_records(shipped.endpoint, table) == []
+    read = client_of(shipped.endpoint, "dynamodb").batch_get_item(
+        RequestItems={table: {"Keys": [{"pk": {"S": "a"}}]}}, ReturnConsumedCapacity="TOTAL"
+    )
+    assert "ConsumedCapacity" not in read
+
+
+def test_it_listens_on_the_loopback_only(emulator: emulators.Emulator) -> None:
+    listening = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    port = f":{emulator.port:04X}"
+    addresses = {
+        line.split()[1] for line in listening if line.split()[1].endswith(port) and line.split()[3] == "0A"
+    }
+    assert addresses == {f"0100007F{port}"}
+
+
+def test_a_taken_port_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(emulators.EmulatorError, match=f"port {port} .* is taken.*--port"):
+            emulators.start(tmp_path, port)
+
+
+def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
+    script = (
+        "import os, pathlib, sys; from streamscore.local import emulator as e; "
+        "print(e.start(pathlib.Path(sys.argv[1])).process.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+    )
+    assert done.returncode == -9
+    pid = int(done.stdout)
+    poll_until(lambda: not still_runs(pid), "the emulator is gone")
+
+
+def still_runs(pid: int) -> bool:
+    try:
+        return ProcessIdentity.of(pid).alive()
+    except psutil.NoSuchProcess:
+        return False
