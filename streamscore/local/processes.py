@@ -19,7 +19,7 @@ _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forker")
 def spawn(
     command: Sequence[str], *, cwd: Path, env: Mapping[str, str], output: IO[bytes] | int
 ) -> subprocess.Popen[bytes]:
-    """Start `command` (absolute path first), stdout and stderr to `output`; it dies when this process does."""
+    """Start `command` (absolute path first), its output to `output`; it dies when this process does."""
     tied = [sys.executable, "-I", "-S", str(Path(__file__).with_name("tied.py")), str(os.getpid())]
 
     def fork() -> subprocess.Popen[bytes]:

@@ -1,0 +1,185 @@
+"""One process of one function: AWS's own runtime client on a loopback Runtime API, until it fails or is closed."""
+
+import json
+import os
+import queue
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from streamscore.local import processes
+from streamscore.local.function_log import FunctionLog
+from streamscore.local.runtime_api import Answer, Event, Exited, InitFailed, Message, Ready, RuntimeApi
+
+# Lambda allows 10 s and then starts over inside the invocation; a busy laptop gets more time instead.
+INIT_WITHIN_S = 30.0
+_MEMORY_CHECK_S = 0.05
+
+
+@dataclass(frozen=True)
+class Function:
+    """What Lambda knows of a function."""
+
+    name: str
+    arn: str
+    handler: str
+    timeout_s: int
+    memory_mb: int
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an invocation gave: the function's reply, or an error document in Lambda's shape."""
+
+    payload: bytes
+    failed: bool
+
+
+class FunctionProcess:
+    """A started process. `broken` once it cannot take another event; then close it and start another."""
+
+    def __init__(
+        self, function: Function, command: list[str], cwd: Path, env: Mapping[str, str], log: FunctionLog
+    ) -> None:
+        self.function = function
+        self.broken = False
+        self._log = log
+        self._started = time.monotonic()
+        self._init_ms: float | None = None
+        self._api = RuntimeApi()
+        env = {
+            **env,
+            "AWS_LAMBDA_RUNTIME_API": self._api.address,
+            "AWS_LAMBDA_LOG_STREAM_NAME": log.new_stream(),
+        }
+        self._process = processes.spawn([*command, function.handler], cwd=cwd, env=env, output=log.pipe)
+        self._rss = psutil.Process(self._process.pid)
+        threading.Thread(target=self._watch, name=f"watch-{function.name}", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs; an idle one may have been killed."""
+        return self._process.poll() is None
+
+    def initialise(self) -> Outcome | None:
+        """Wait until the handler is loaded; None when it is, else the error. Only once."""
+        message = self._next(time.monotonic() + INIT_WITHIN_S)
+        if isinstance(message, Ready):
+            self._init_ms = (time.monotonic() - self._started) * 1000
+            return None
+        self.broken = True
+        if isinstance(message, InitFailed):
+            return Outcome(message.body, failed=True)
+        return self._lost(message, str(uuid.uuid4()), f"init did not end within {INIT_WITHIN_S:.0f} seconds")
+
+    def invoke(self, payload: bytes, request_id: str) -> Outcome:
+        """Run one event; a time-out, an exit or too much memory breaks the process and is the outcome."""
+        log, function = self._log, self.function
+        log.write(f"START RequestId: {request_id} Version: $LATEST")
+        started = time.monotonic()
+        self._api.send(_event(function, payload, request_id))
+        message = self._next(started + function.timeout_s)
+        duration_ms = (time.monotonic() - started) * 1000
+        if isinstance(message, Answer):
+            outcome = Outcome(message.body, message.failed)
+        else:
+            self.broken = True
+            outcome = self._lost(message, request_id, f"Task timed out after {function.timeout_s}.00 seconds")
+            log.write(json.loads(outcome.payload)["errorMessage"])
+        log.write(f"END RequestId: {request_id}")
+        log.write(self._report(request_id, duration_ms))
+        return outcome
+
+    def close(self) -> None:
+        """End the process, gently if it is idle; returns when it is gone."""
+        self._api.close()
+        processes.stop(self._process, grace_s=0.5)
+
+    def _watch(self) -> None:
+        self._api.messages.put(Exited(self._process.wait()))
+
+    def _next(self, deadline: float) -> Message | None:
+        """What the process says next; None when it said nothing before `deadline` or outgrew its memory."""
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                return self._api.messages.get(timeout=min(left, _MEMORY_CHECK_S))
+            except queue.Empty:
+                if self._memory_mb() > self.function.memory_mb:
+                    self._process.kill()  # the Exited message that follows says so
+        self._process.kill()
+        return None
+
+    def _memory_mb(self) -> float:
+        try:
+            return float(self._rss.memory_info().rss) / 2**20
+        except psutil.NoSuchProcess:
+            return 0.0
+
+    def _lost(self, message: Message | None, request_id: str, too_late: str) -> Outcome:
+        match message:
+            case Exited(code=code) if code < 0:
+                kind, text = "Runtime.ExitError", f"Runtime exited with error: signal: {_signal_name(-code)}"
+            case Exited(code=0):
+                kind, text = "Runtime.ExitError", "Runtime exited without providing a reason"
+            case Exited(code=code):
+                kind, text = "Runtime.ExitError", f"Runtime exited with error: exit status {code}"
+            case _:
+                kind, text = "Sandbox.Timedout", too_late
+        document = {"errorType": kind, "errorMessage": f"RequestId: {request_id} Error: {text}"}
+        return Outcome(json.dumps(document).encode(), failed=True)
+
+    def _report(self, request_id: str, duration_ms: float) -> str:
+        init_ms, self._init_ms = self._init_ms, None
+        cold = f"\tInit Duration: {init_ms:.2f} ms" if init_ms is not None else ""
+        return (
+            f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\t"
+            f"Billed Duration: {-(-(duration_ms + (init_ms or 0)) // 1):.0f} ms\t"
+            f"Memory Size: {self.function.memory_mb} MB\tMax Memory Used: {self._memory_mb():.0f} MB{cold}"
+        )
+
+
+def _signal_name(number: int) -> str:
+    return {9: "killed", 11: "segmentation fault", 15: "terminated", 6: "aborted"}.get(number, str(number))
+
+
+def _event(function: Function, payload: bytes, request_id: str) -> Event:
+    now_s = time.time()
+    trace_id = f"Root=1-{int(now_s):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled=0"
+    return Event(request_id, payload, int((now_s + function.timeout_s) * 1000), function.arn, trace_id)
+
+
+def environment(function: Function, code_root: Path, endpoint: str, region: str) -> dict[str, str]:
+    """What the process sees: Lambda's reserved variables, test credentials, and the function's own on top."""
+    return {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PYTHONPATH": str(code_root),
+        "LAMBDA_TASK_ROOT": str(code_root),
+        "_HANDLER": function.handler,
+        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": endpoint,
+        "POWERTOOLS_TRACE_DISABLED": "true",  # nothing here speaks X-Ray
+        **{k: v for k, v in function.environment.items() if k != "MINISTACK_LAMBDA_PROXY_URL"},
+    }

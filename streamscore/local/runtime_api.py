@@ -1,0 +1,158 @@
+"""The Lambda Runtime API of one function process: hands it events, takes its answers.
+
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html, version 2018-06-01.
+"""
+
+import http.server
+import queue
+import threading
+from dataclasses import dataclass
+from typing import override
+
+MAX_RESPONSE_BYTES = 6_291_556  # AWS's own odd figure: 6 MB and 100 bytes
+
+
+@dataclass(frozen=True)
+class Event:
+    """One invocation as the function process gets it."""
+
+    request_id: str
+    payload: bytes
+    deadline_ms: int
+    function_arn: str
+    trace_id: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The process has initialised and waits for its first event."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The process is done with an event."""
+
+    request_id: str
+    body: bytes
+    failed: bool
+
+
+@dataclass(frozen=True)
+class InitFailed:
+    """The handler could not be loaded; the process is about to exit."""
+
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Exited:
+    """The process has ended; a negative code is the signal's number."""
+
+    code: int
+
+
+type Message = Ready | Answer | InitFailed | Exited
+
+
+class RuntimeApi:
+    """A server on a port of its own; what the process says arrives in `messages`."""
+
+    def __init__(self) -> None:
+        self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._server = _Server(("127.0.0.1", 0), _handler(self._events, self.messages))
+        threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="runtime-api", daemon=True
+        ).start()
+
+    @property
+    def address(self) -> str:
+        """What AWS_LAMBDA_RUNTIME_API is set to."""
+        return f"127.0.0.1:{self._server.server_port}"
+
+    def send(self, event: Event) -> None:
+        """Let the process have its next event."""
+        self._events.put(event)
+
+    def close(self) -> None:
+        """Stop serving; a process that still waits for an event finds the line cut and exits."""
+        self._events.put(None)
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+
+def _handler(
+    events: "queue.SimpleQueue[Event | None]", messages: "queue.SimpleQueue[Message]"
+) -> type[http.server.BaseHTTPRequestHandler]:
+    started = threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one packet a reply
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            if not started.is_set():
+                started.set()
+                messages.put(Ready())
+            event = events.get()
+            if event is None:
+                self.close_connection = True
+                return
+            self._reply(200, event.payload, _headers(event))
+
+        def do_POST(self) -> None:
+            body = self._body()
+            match self.path.split("/")[3:]:  # /2018-06-01/runtime/…
+                case ["init", "error"]:
+                    messages.put(InitFailed(body))
+                case ["invocation", request_id, "response"] if len(body) > MAX_RESPONSE_BYTES:
+                    messages.put(Answer(request_id, _TOO_LARGE, failed=True))
+                case ["invocation", request_id, outcome]:
+                    messages.put(Answer(request_id, body, failed=outcome == "error"))
+            self._reply(202, b'{"status":"OK"}', {})
+
+        def _body(self) -> bytes:
+            if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            chunks = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                chunks.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(chunks)
+
+        def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    return Handler
+
+
+_TOO_LARGE = (
+    b'{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum '
+    b'allowed payload size (%d bytes)."}' % MAX_RESPONSE_BYTES
+)
+
+
+def _headers(event: Event) -> dict[str, str]:
+    return {
+        "Lambda-Runtime-Aws-Request-Id": event.request_id,
+        "Lambda-Runtime-Deadline-Ms": str(event.deadline_ms),
+        "Lambda-Runtime-Invoked-Function-Arn": event.function_arn,
+        "Lambda-Runtime-Trace-Id": event.trace_id,
+    }

@@ -1,0 +1,104 @@
+import re
+
+import numpy as np
+import pytest
+
+from streamscore.demo.checks import (
+    Check,
+    Parity,
+    decided_exactly_once,
+    line_up,
+    parity_by_feature,
+    state_equals_backfill,
+    vectors_equal_backfill,
+)
+
+NAMES = ("amount", "mean_7d")
+IDS = ("a", "b", "c")
+VECTORS = np.array([[1, np.nan], [2, 0.5], [3, -0.0]], np.float32)
+
+
+def served() -> dict[str, bytes]:
+    return {id_: row.tobytes() for id_, row in zip(IDS, VECTORS, strict=True)}
+
+
+def compare_vectors(served: dict[str, bytes], ids: tuple[str, ...] = IDS) -> tuple[list[Parity], Check]:
+    vectors = line_up(NAMES, ids, VECTORS[: len(ids)], served)
+    return parity_by_feature(vectors), vectors_equal_backfill(vectors)
+
+
+def test_all_sent_and_decided_once_holds() -> None:
+    assert decided_exactly_once(IDS, IDS, first_decisions=3, quarantined=0, failed=0).held
+
+
+@pytest.mark.parametrize(
+    ("decided", "first_decisions", "quarantined", "says"),
+    [
+        (("a", "b"), 2, 0, r"1 events have no decision \(first: c\)"),
+        (("a", "b", "c", "z"), 4, 0, r"1 decisions are for events that were not sent \(first: z\)"),
+        (("a", "b", "c"), 4, 0, "counted 4 decisions made, the table holds 3"),
+        (("a", "b", "c"), 3, 1, "1 records were set aside though every event has a decision"),
+    ],
+)
+def test_a_missing_an_unasked_and_a_second_decision_fail(
+    decided: tuple[str, ...], first_decisions: int, quarantined: int, says: str
+) -> None:
+    check = decided_exactly_once(IDS, decided, first_decisions, quarantined, failed=0)
+
+    assert not check.held
+    assert re.search(says, check.detail)
+
+
+def test_a_quarantined_event_is_accounted_for() -> None:
+    assert decided_exactly_once(IDS, ("a", "b"), first_decisions=2, quarantined=1, failed=0).held
+
+
+def test_equal_states_hold_and_one_other_byte_fails() -> None:
+    expected = {"customer#4111": b"\x01\x02", "terminal#7": b"\x03"}
+
+    assert state_equals_backfill(expected, dict(expected)).held
+    check = state_equals_backfill(expected, expected | {"customer#4111": b"\x01\x03"})
+    assert not check.held
+    assert check.detail.startswith("1 of 2 differ, 0 are missing, 0 are not expected (entities: customer")
+    assert not state_equals_backfill(expected, {"terminal#7": b"\x03"}).held
+    assert not state_equals_backfill(expected, expected | {"terminal#8": b""}).held
+
+
+def test_an_entitys_value_is_never_shown() -> None:
+    assert "4111" not in state_equals_backfill({"customer#4111": b"a"}, {}).detail
+
+
+def test_equal_vectors_hold_and_nan_equals_nan() -> None:
+    parities, check = compare_vectors(served())
+
+    assert check.held
+    assert [(parity.compared, parity.different) for parity in parities] == [(3, 0), (3, 0)]
+
+
+def test_the_first_difference_is_named_with_both_values() -> None:
+    other = served() | {"b": np.array([2, 0.75], np.float32).tobytes()}
+
+    parities, check = compare_vectors(other)
+
+    assert not check.held
+    assert "mean_7d of event b was served as 0.75, the backfill has 0.5" in check.detail
+    assert (parities[0].different, parities[1].different, parities[1].largest_difference) == (0, 1, 0.25)
+
+
+def test_zero_and_minus_zero_differ() -> None:
+    other = served() | {"c": np.array([3, 0.0], np.float32).tobytes()}
+    assert not compare_vectors(other)[1].held
+
+
+def test_a_missing_vector_fails_even_if_the_others_are_equal() -> None:
+    few = served()
+    del few["b"]
+
+    check = compare_vectors(few)[1]
+
+    assert not check.held
+    assert check.detail == "1 of 3 events have no vector"
+
+
+def test_nothing_to_compare_is_not_parity() -> None:
+    assert not compare_vectors({}, ())[1].held
