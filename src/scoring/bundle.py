@@ -1,7 +1,8 @@
-"""A bundle: what a model is, beside `model.onnx` itself. Pure; any doubt about the bytes is a ModelRefusedError.
+"""A bundle: what a model is, beside `model.onnx` itself. Pure; any doubt about the bytes is a
+ModelRefusedError.
 
-`bundle.json` names the model by the sha256 of its bytes and itself by the hash of its own content (`version`), so a
-folder, an S3 prefix and a pointer that carry the same version carry the same model.
+`bundle.json` names the model by the sha256 of its bytes and itself by the hash of its own content
+(`version`), so a folder, an S3 prefix and a pointer that carry the same version carry the same model.
 """
 
 import hashlib
@@ -19,8 +20,9 @@ VERSION_DIGITS = 16
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one variable was distributed in training.
 
-    With n edges there are n + 2 counts: below the first edge, one a bin [e0, e1) … [en-2, en-1] (only the last bin
-    holds its upper edge), above the last edge, missing (NaN). `mean` and `std` are of the values that are there.
+    With n edges there are n + 2 counts: below the first edge, one a bin [e0, e1) … [en-2, en-1] (only the
+    last bin holds its upper edge), above the last edge, missing (NaN). `mean` and `std` are of the values
+    that are there.
     """
 
     edges: tuple[float, ...]
@@ -30,7 +32,9 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One input of the model: its name and definition hash in the spec, its training median (None: never present)."""
+    """One input of the model: its name and definition hash in the spec, its training median (None: never
+    present).
+    """
 
     name: str
     definition: str
@@ -46,7 +50,9 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Period(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rows with `since` <= event time < `until` (RFC 3339, UTC), and how many of them are labelled positive."""
+    """Rows with `since` <= event time < `until` (RFC 3339, UTC), and how many of them are labelled
+    positive.
+    """
 
     since: str
     until: str
@@ -98,9 +104,13 @@ def encode(bundle: Bundle) -> bytes:
 
 
 def decode(data: bytes, expected_sha256: str | None = None) -> Bundle:
-    """The bundle in these bytes; ModelRefusedError if they are not the expected ones or not a whole bundle."""
+    """The bundle in these bytes; ModelRefusedError if they are not the expected ones or not a whole
+    bundle.
+    """
     if expected_sha256 is not None and sha256(data) != expected_sha256:
-        raise ModelRefusedError(f"{BUNDLE_FILE}: sha256 is {sha256(data)}, the pointer says {expected_sha256}")
+        raise ModelRefusedError(
+            f"{BUNDLE_FILE}: sha256 is {sha256(data)}, the pointer says {expected_sha256}"
+        )
     try:
         bundle = _decoder.decode(data)
     except msgspec.MsgspecError as error:

@@ -21,13 +21,15 @@ class Model:
     """A model that answered one row on opening, so what can be wrong with it has shown."""
 
     def __init__(self, bundle: Bundle, onnx_model: bytes) -> None:
-        """Opens verified bytes; ModelRefusedError if ONNX Runtime will not, or the graph has another shape."""
+        """Opens verified bytes; ModelRefusedError if ONNX Runtime will not, or the graph has another
+        shape.
+        """
         self.bundle = bundle
         self._session = _session(onnx_model)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelRefusedError(
-                f"model {bundle.version}: {len(inputs)} inputs and {len(outputs)} outputs, must be one of each"
+                f"model {bundle.version}: {len(inputs)} inputs, {len(outputs)} outputs, not one of each"
             )
         self._input, self._outputs = inputs[0].name, [outputs[0].name]
         self._try_one_row()
@@ -46,7 +48,8 @@ class Model:
 
     def raw_scores(self, features: Floats) -> Floats:
         """P(positive) of each row as the graph gives it; columns in the bundle's order, NaN where missing."""
-        return self._session.run(self._outputs, {self._input: features})[0].reshape(-1)  # type: ignore[no-any-return]
+        scores: Floats = self._session.run(self._outputs, {self._input: features})[0].reshape(-1)
+        return scores
 
     def scores(self, features: Floats) -> Scores:
         """P(positive) of each row to SCORE_DECIMALS; no rows, no call."""
@@ -65,7 +68,7 @@ class Model:
             raise ModelRefusedError(f"model {self.version}: does not score a row: {_line(error)}") from error
         if score.shape != (1,) or score.dtype != np.float32 or not 0.0 <= float(score[0]) <= 1.0 + 1e-6:
             raise ModelRefusedError(
-                f"model {self.version}: one row gives {score.dtype}{score.shape} {score}, not one float probability"
+                f"model {self.version}: one row gives {score.dtype} {score}, not one float32 probability"
             )
 
 
@@ -75,11 +78,15 @@ def rounded(scores: Floats) -> Scores:
 
 
 def _session(onnx_model: bytes) -> Any:
-    """One thread, in sequence: a pool on a fraction of a core costs double (parallel mode: a thousandfold)."""
+    """One thread, in sequence: a pool on a fraction of a core costs double (parallel mode: a
+    thousandfold).
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # halves the load time
+    options.graph_optimization_level = (
+        onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    )  # halves the load time
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(onnx_model, options, providers=["CPUExecutionProvider"])

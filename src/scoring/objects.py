@@ -1,4 +1,6 @@
-"""Reads from SSM and S3, with "not there" and "not now" told apart: the one may be relied on, the other asked again."""
+"""Reads from SSM and S3, with "not there" and "not now" told apart: the one may be relied on, the other asked
+again.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +16,9 @@ _ABSENT = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
 def pointer_reader(ssm: Any, prefix: str) -> Callable[[Sequence[str]], dict[str, str]]:
-    """Values of the pointers of these names that exist, in one request; TransientError if SSM does not answer."""
+    """Values of the pointers of these names that exist, in one request; TransientError if SSM does not
+    answer.
+    """
 
     def read(names: Sequence[str]) -> dict[str, str]:
         try:
@@ -39,7 +43,9 @@ def object_reader(s3: Any, bucket: str) -> Callable[[str], bytes]:
 
 
 class Specs:
-    """Every spec a vector may have been made with, by sha256: the one that ships with the code, the rest from S3."""
+    """Every spec a vector may have been made with, by sha256: the one that ships with the code, the rest from
+    S3.
+    """
 
     def __init__(self, own: Spec, s3: Any, bucket: str) -> None:
         self._s3, self._bucket = s3, bucket

@@ -1,4 +1,6 @@
-"""What a pointer says: which version is in use, the hash of its `bundle.json`, and what was in use before it. Pure."""
+"""What a pointer says: which version is in use, the hash of its `bundle.json`, and what was in use before it.
+Pure.
+"""
 
 import msgspec
 
@@ -16,7 +18,9 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class Pointer(msgspec.Struct, frozen=True):
-    """The value of an SSM parameter `<prefix>/champion`, as JSON. `at` is RFC 3339, `reason` is for people."""
+    """The value of an SSM parameter `<prefix>/champion`, as JSON. `at` is RFC 3339, `reason` is for
+    people.
+    """
 
     version: str
     sha256: str

@@ -1,13 +1,13 @@
-"""What becomes of a scored event. Pure: `policy.toml` as plain data, compiled once a spec, applied to columns.
+"""What becomes of a scored event. Pure: `policy.toml` as plain data, compiled once a spec, applied to
+columns.
 
-The score decides by thresholds, rules may only make it more severe (block > review > approve), and the first rule that
-fires with `override` decides alone. Without a score the fallback stands in for the thresholds.
+The score decides by thresholds, rules may only make it more severe (block > review > approve), and the first
+rule that fires with `override` decides alone. Without a score the fallback stands in for the thresholds.
 """
 
 import hashlib
 import tomllib
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -24,7 +24,7 @@ ACTIONS: tuple[Action, ...] = ("approve", "review", "block")
 Mask = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.float64]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Scalar = str | bool | int | float | Decimal
+Scalar = str | bool | int | float
 
 
 class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,8 +32,8 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     feature: str | None = None
     field: str | None = None
-    above: Decimal | None = None
-    below: Decimal | None = None
+    above: float | None = None
+    below: float | None = None
     equals: Scalar | None = None
     in_: tuple[Scalar, ...] | None = msgspec.field(default=None, name="in")
 
@@ -84,7 +84,7 @@ class Verdict(NamedTuple):
 def parse(text: str, source: str = "policy.toml") -> Policy:
     """The policy written in `text`; InvalidInputError says where it is wrong."""
     try:
-        data = tomllib.loads(text, parse_float=Decimal)
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError(f"{source}: not valid TOML: {error}") from error
     try:
@@ -96,7 +96,9 @@ def parse(text: str, source: str = "policy.toml") -> Policy:
     return Policy(hashlib.sha256(text.encode()).hexdigest()[:16], file.fallback, limits, file.rule)
 
 
-def by_score(scores: Scores | None, count: int, limits: Thresholds | None, fallback: Action) -> npt.NDArray[np.int8]:
+def by_score(
+    scores: Scores | None, count: int, limits: Thresholds | None, fallback: Action
+) -> npt.NDArray[np.int8]:
     """Severity of each row by its score (>= review, >= block); the fallback's where there are no scores."""
     if scores is None or limits is None:
         return np.full(count, ACTIONS.index(fallback), np.int8)
@@ -104,7 +106,9 @@ def by_score(scores: Scores | None, count: int, limits: Thresholds | None, fallb
 
 
 def apply(severity: npt.NDArray[np.int8], fired: Sequence[tuple[Rule, Mask]]) -> list[Verdict]:
-    """The verdict of each row from its severity by score and the masks of the rules, in the policy's order."""
+    """The verdict of each row from its severity by score and the masks of the rules, in the policy's
+    order.
+    """
     overridden = np.zeros(len(severity), bool)
     final = severity.copy()
     for rule, mask in fired:

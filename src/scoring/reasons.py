@@ -1,7 +1,8 @@
-"""Why a score is high: occlusion. Each feature in turn is replaced by its training median; what the score loses is its part.
+"""Why a score is high: occlusion. Each feature in turn is replaced by its training median; what the score
+loses is its part.
 
-Contributions are differences of log-odds, the scale on which evidence adds up (I. J. Good, *Probability and the Weighing of
-Evidence*, 1950). Only what raises the score is a reason. Pure: the model is a function given.
+Contributions are differences of log-odds, the scale on which evidence adds up (I. J. Good, *Probability and
+the Weighing of Evidence*, 1950). Only what raises the score is a reason. Pure: the model is a function given.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,9 @@ _LIMIT = 1e-4
 
 
 class Reason(NamedTuple):
-    """A feature of this row, its value (None: missing), the training median, and by how much it raises the log-odds."""
+    """A feature of this row, its value (None: missing), the training median, and by how much it raises the
+    log-odds.
+    """
 
     feature: str
     value: float | None
@@ -27,8 +30,12 @@ class Reason(NamedTuple):
     contribution: float
 
 
-def explain(score: Callable[[Floats], Scores], names: Sequence[str], medians: Floats, rows: Floats) -> list[list[Reason]]:
-    """The TOP reasons of each row, strongest first, by one call of `score` with (1 + features) x rows rows."""
+def explain(
+    score: Callable[[Floats], Scores], names: Sequence[str], medians: Floats, rows: Floats
+) -> list[list[Reason]]:
+    """The TOP reasons of each row, strongest first, by one call of `score` with (1 + features) x rows
+    rows.
+    """
     count, width = rows.shape
     if not count:
         return []
@@ -39,7 +46,11 @@ def explain(score: Callable[[Floats], Scores], names: Sequence[str], medians: Fl
     lost = log_odds[:, :1] - log_odds[:, 1:]
     strongest = np.argsort(-lost, axis=1, kind="stable")[:, :TOP]
     return [
-        [_reason(names[n], rows[row, n], medians[n], lost[row, n]) for n in strongest[row] if lost[row, n] > 0]
+        [
+            _reason(names[n], rows[row, n], medians[n], lost[row, n])
+            for n in strongest[row]
+            if lost[row, n] > 0
+        ]
         for row in range(count)
     ]
 

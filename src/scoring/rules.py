@@ -1,4 +1,6 @@
-"""A policy's rules compiled against one spec: each becomes a function from a batch's columns to the rows where it fires."""
+"""A policy's rules compiled against one spec: each becomes a function from a batch's columns to the rows
+where it fires.
+"""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -15,7 +17,9 @@ Floats = npt.NDArray[np.float32]
 
 
 class Batch(NamedTuple):
-    """Rows made with one spec: features [n, F] in its order, kept fields [n] in its order (decimals as scaled integers)."""
+    """Rows made with one spec: features [n, F] in its order, kept fields [n] in its order (decimals as scaled
+    integers).
+    """
 
     features: Floats
     kept: Sequence[Sequence[Any]]
@@ -29,7 +33,9 @@ def check(policy: Policy, spec: Spec) -> None:
     for rule in policy.rules:
         for condition in (*rule.all, *rule.any):
             if condition.feature is not None and condition.feature not in spec.feature_names:
-                raise InvalidInputError(f"policy: rule {rule.name!r}: the spec has no feature {condition.feature!r}")
+                raise InvalidInputError(
+                    f"policy: rule {rule.name!r}: the spec has no feature {condition.feature!r}"
+                )
             if condition.field is not None and condition.field not in spec.event.keep:
                 raise InvalidInputError(
                     f"policy: rule {rule.name!r}: {condition.field!r} is not in `keep` of the spec's [event]"
@@ -70,7 +76,9 @@ def _condition(condition: Condition, spec: Spec) -> Test:
     if condition.field not in spec.event.keep:
         return _never
     field = spec.fields[condition.field]
-    return _on_field(condition, spec.event.keep.index(condition.field), field.digits if field.kind == "decimal" else 0)
+    return _on_field(
+        condition, spec.event.keep.index(condition.field), field.digits if field.kind == "decimal" else 0
+    )
 
 
 def _never(batch: Batch) -> Mask:
@@ -82,10 +90,10 @@ def _on_feature(condition: Condition, column: int) -> Test:
     values = np.array([_float32(v) for v in _operands(condition)], np.float32)
 
     def test(batch: Batch) -> Mask:
-        mine = batch.features[:, column]
+        mine: Floats = batch.features[:, column]
         if condition.above is not None:
-            return mine > values[0]
-        return mine < values[0] if condition.below is not None else np.isin(mine, values)
+            return np.asarray(mine > values[0])
+        return np.asarray(mine < values[0]) if condition.below is not None else _isin(mine, values)
 
     return test
 
@@ -101,9 +109,13 @@ def _on_field(condition: Condition, column: int, digits: int) -> Test:
             if isinstance(value, str):
                 return False
             return bool(value > values[0] if condition.above is not None else value < values[0])
-        return any(type(value) is str == (type(v) is str) and value == v for v in values)
+        return any(isinstance(value, str) == isinstance(v, str) and value == v for v in values)
 
     return lambda batch: np.fromiter((holds(kept[column]) for kept in batch.kept), bool, len(batch.kept))
+
+
+def _isin(mine: Floats, values: Floats) -> Mask:
+    return np.asarray(np.logical_or.reduce([mine == value for value in values]))
 
 
 def _operands(condition: Condition) -> list[Any]:
@@ -112,7 +124,10 @@ def _operands(condition: Condition) -> list[Any]:
 
 
 def _scaled(value: Any, digits: int) -> Any:
-    return value * 10**digits if digits and isinstance(value, int | Decimal) and not isinstance(value, bool) else value
+    """A decimal operand as exactly as it was written: 0.29 is 29 hundredths, though the float is a little
+    less.
+    """
+    return Decimal(str(value)) * 10**digits if digits and isinstance(value, int | float) else value
 
 
 def _float32(value: Any) -> float:

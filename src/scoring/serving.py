@@ -1,4 +1,6 @@
-"""Which model scores now: follows the champion pointer without a restart, and never trusts what it has not verified."""
+"""Which model scores now: follows the champion pointer without a restart, and never trusts what it has not
+verified.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +9,7 @@ from common.errors import ModelRefusedError, TransientError
 from common.telemetry import count, logger
 from scoring import pointers
 from scoring.model import Model
-from scoring.pointers import CHAMPION, Pointer, Version
+from scoring.pointers import CHAMPION, Version
 
 NO_MODEL = "no_model"
 MODEL_UNAVAILABLE = "model_unavailable"
@@ -27,10 +29,11 @@ class Serving:
 
 
 class Champion:
-    """The model in use. All it needs of the world is given: reads of pointers and objects, a clock, a random number.
+    """The model in use. All it needs of the world is given: reads of pointers and objects, a clock, a random
+    number.
 
-    `read_pointers(names)` gives the values of those that exist; both reads raise TransientError when they cannot
-    tell, and `read_object(key)` ModelRefusedError when there is no such object.
+    `read_pointers(names)` gives the values of those that exist; both reads raise TransientError when they
+    cannot tell, and `read_object(key)` ModelRefusedError when there is no such object.
     """
 
     def __init__(
@@ -71,7 +74,9 @@ class Champion:
         return True
 
     def _take(self, value: str) -> bool:
-        """Take what the pointer names into use; if it is refused the running model stays, or its predecessor is tried."""
+        """Take what the pointer names into use; if it is refused the running model stays, or its predecessor
+        is tried.
+        """
         try:
             pointer = pointers.decode(value)
         except ModelRefusedError as error:
@@ -81,10 +86,14 @@ class Champion:
         running = self._serving.model
         if running is not None and running.version == pointer.version:
             return True
-        return self._swap([pointer.current, *([pointer.previous] if pointer.previous and running is None else [])])
+        return self._swap(
+            [pointer.current, *([pointer.previous] if pointer.previous and running is None else [])]
+        )
 
     def _swap(self, candidates: Sequence[Version]) -> bool:
-        """Use the first candidate that passes its check. False if one could not be read: it deserves another try."""
+        """Use the first candidate that passes its check. False if one could not be read: it deserves another
+        try.
+        """
         all_read = True
         for candidate in candidates:
             try:

@@ -1,8 +1,10 @@
-"""A trained scikit-learn classifier as an ONNX graph with one float32 input and one output, P(positive) [n, 1].
+"""A trained scikit-learn classifier as an ONNX graph with one float32 input and one output, P(positive) [n,
+1].
 
-A random forest becomes one `TreeEnsemble` operator (ai.onnx.ml 5) written here: skl2onnx 1.20 sends missing values down
-the wrong branch (44 % of rows with NaN came out different, by up to 0.87), and its older operator is three times larger
-and loads slower. Every other estimator goes through skl2onnx. Either way `prove` has the last word.
+A random forest becomes one `TreeEnsemble` operator (ai.onnx.ml 5) written here: skl2onnx 1.20 sends missing
+values down the wrong branch (44 % of rows with NaN came out different, by up to 0.87), and its older operator
+is three times larger and loads slower. Every other estimator goes through skl2onnx. Either way `prove` has
+the last word.
 """
 
 from dataclasses import dataclass, field
@@ -30,9 +32,11 @@ _WORST_ROWS = 3
 
 def to_onnx(estimator: Any, width: int) -> bytes:
     """The graph of a fitted binary classifier of `width` features; the same bytes for the same estimator."""
-    graph = _forest(estimator, width) if isinstance(estimator, RandomForestClassifier) else _any(estimator, width)
+    graph = (
+        _forest(estimator, width) if isinstance(estimator, RandomForestClassifier) else _any(estimator, width)
+    )
     onnx.checker.check_model(graph)
-    return graph.SerializeToString(deterministic=True)
+    return bytes(graph.SerializeToString(deterministic=True))
 
 
 def prove(reference: Doubles, served: Floats, thresholds: Thresholds) -> Conversion:
@@ -41,7 +45,9 @@ def prove(reference: Doubles, served: Floats, thresholds: Thresholds) -> Convers
     Raises ModelRefusedError, naming the worst rows, if any differs by more than 1e-5 or is decided otherwise.
     """
     difference = np.abs(reference - served)
-    flipped = _levels(rounded(reference.astype(np.float32)), thresholds) != _levels(rounded(served), thresholds)
+    flipped = _levels(rounded(reference.astype(np.float32)), thresholds) != _levels(
+        rounded(served), thresholds
+    )
     worst = np.argsort(-difference)[:_WORST_ROWS]
     largest = float(difference.max(initial=0.0))
     if not largest <= MAX_DIFFERENCE or flipped.any():
@@ -59,7 +65,9 @@ def _levels(scores: Doubles, thresholds: Thresholds) -> npt.NDArray[np.int_]:
 
 @dataclass
 class _Nodes:
-    """The operator's attributes, an array a tree; inner nodes and leaves are numbered apart, over all trees."""
+    """The operator's attributes, an array a tree; inner nodes and leaves are numbered apart, over all
+    trees.
+    """
 
     roots: list[int] = field(default_factory=list)
     features: list[Any] = field(default_factory=list)
@@ -144,8 +152,11 @@ def _any(estimator: Any, width: int) -> onnx.ModelProto:
     from skl2onnx import to_onnx as skl_to_onnx  # noqa: PLC0415 - two seconds that a forest does not need
 
     try:
-        model = skl_to_onnx(
-            estimator, np.zeros((1, width), np.float32), options={id(estimator): {"zipmap": False}}, target_opset=18
+        model: onnx.ModelProto = skl_to_onnx(
+            estimator,
+            np.zeros((1, width), np.float32),
+            options={id(estimator): {"zipmap": False}},
+            target_opset=18,
         )
     except (RuntimeError, TypeError, NotImplementedError) as error:
         raise InvalidInputError(f"{type(estimator).__name__} cannot be converted to ONNX: {error}") from error

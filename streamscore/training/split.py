@@ -1,11 +1,15 @@
-"""A time-ordered split: train, then a gap in which labels mature, then test. No row of the future trains a model."""
+"""A time-ordered split: train, then a gap in which labels mature, then test. No row of the future trains a
+model.
+"""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from common.errors import InvalidInputError
+from stream_features.spec import Spec
 
 DAY_MS = 86_400_000
 Times = npt.NDArray[np.int64]
@@ -19,10 +23,18 @@ class Windows:
     gap_ms: int = 7 * DAY_MS
     test_ms: int = 7 * DAY_MS
 
+    @classmethod
+    def of(cls, spec: Spec) -> Self:
+        """The usual lengths, with the time the spec says a label takes."""
+        known_after = spec.event.label_known_after_ms
+        return cls() if known_after is None else cls(gap_ms=known_after)
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Half-open: train is [train_since, train_until), test [test_since, test_until). `notes` say what was shortened."""
+    """Half-open: train is [train_since, train_until), test [test_since, test_until). `notes` say what was
+    shortened.
+    """
 
     train_since: int
     train_until: int
@@ -51,9 +63,9 @@ def split(times: Times, windows: Windows) -> Split:
     if end - first < gap + 2 * test:
         gap, test = min(gap, (end - first) // 5), min(test, (end - first) // 5)
         notes.append(
-            f"history is {_days(end - first)} long, too short for a gap of {_days(windows.gap_ms)} and a test of "
-            f"{_days(windows.test_ms)}: the gap is {_days(gap)} and the test {_days(test)}, so some training labels "
-            f"would not yet have been known when the test began"
+            f"history is {_days(end - first)} long, too short for a gap of {_days(windows.gap_ms)} and "
+            f"a test of {_days(windows.test_ms)}: the gap is {_days(gap)} and the test {_days(test)}, "
+            f"so some training labels would not yet have been known when the test began"
         )
     train_until = end - test - gap
     return Split(max(first, train_until - windows.train_ms), train_until, end - test, end, tuple(notes))

@@ -1,7 +1,7 @@
 """From a table of features and labels to a bundle that is proven to score as it was trained."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
@@ -33,10 +33,21 @@ _LEAST_ROWS = 20
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """The share of events a team can review, and the share to block outright; thresholds are proposed from them."""
+    """The share of events a team can review, and the share to block outright; thresholds are proposed from
+    them.
+    """
 
     review_share: float = 0.01
     block_share: float = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train: by default the spec's windows and a random forest."""
+
+    windows: Windows | None = None
+    alerts: Alerts = field(default_factory=Alerts)
+    estimator: BaseEstimator | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +72,14 @@ def train(
     features_path: Path,
     spec: Spec,
     out: Path,
-    *,
-    windows: Windows | None = None,
-    alerts: Alerts | None = None,
-    estimator: BaseEstimator | None = None,
+    recipe: Recipe | None = None,
 ) -> Trained:
     """Train on a FEATURES file and write the bundle folder `out`; the same input gives the same bundle.
 
-    Raises InvalidInputError if the table is not the spec's or cannot be learned from, and ModelRefusedError if the
-    converted model does not score as the trained one. Nothing is written then.
+    Raises InvalidInputError if the table is not the spec's or cannot be learned from, and ModelRefusedError
+    if the converted model does not score as the trained one. Nothing is written then.
     """
-    trained = fit(read_table(features_path, spec), spec, windows, alerts, estimator)
+    trained = fit(read_table(features_path, spec), spec, recipe)
     folders.write(trained.bundle, trained.model, out)
     return trained
 
@@ -79,22 +87,23 @@ def train(
 def fit(
     table: Table,
     spec: Spec,
-    windows: Windows | None = None,
-    alerts: Alerts | None = None,
-    estimator: BaseEstimator | None = None,
+    recipe: Recipe | None = None,
 ) -> Trained:
     """As `train`, from a table in memory and without writing."""
-    known_after = spec.event.label_known_after_ms
-    parts = split(table.times, windows or (Windows(gap_ms=known_after) if known_after is not None else Windows()))
+    recipe = recipe or Recipe()
+    parts = split(table.times, recipe.windows or Windows.of(spec))
     learn, check = _rows(table, parts.train(table.times)), _rows(table, parts.test(table.times))
     notes = (*parts.notes, *_refuse_unlearnable(learn, check))
-    fitted = (estimator or forest()).fit(learn.features, learn.labels)
+    unfitted = forest() if recipe.estimator is None else clone(recipe.estimator)
+    fitted = unfitted.fit(learn.features, learn.labels)
     graph = to_onnx(fitted, table.features.shape[1])
-    return Trained(*_proven(fitted, graph, spec, (learn, check), (parts, alerts or Alerts())), notes)
+    return Trained(*_proven(fitted, graph, spec, (learn, check), (parts, recipe.alerts)), notes)
 
 
 def forest() -> BaseEstimator:
-    """The default: scikit-learn's random forest of 100 trees. It splits on exact values and knows missing ones."""
+    """The default: scikit-learn's random forest of 100 trees. It splits on exact values and knows missing
+    ones.
+    """
     return RandomForestClassifier(n_estimators=100, random_state=0, n_jobs=THREADS)
 
 
@@ -109,7 +118,7 @@ def read_table(path: Path, spec: Spec) -> Table:
     endless = np.isinf(matrix).any(axis=0)
     if endless.any():
         raise InvalidInputError(
-            f"{path}: {spec.feature_names[int(endless.argmax())]} holds infinite values; give the feature a bound"
+            f"{path}: {spec.feature_names[int(endless.argmax())]} holds infinite values; bound that feature"
         )
     labels = frame[label].cast(pl.Boolean).to_numpy()
     return Table(_times_ms(frame[spec.event.time]), matrix.astype(np.float32, copy=False), labels)
@@ -136,7 +145,9 @@ def _reached_by(scores: npt.NDArray[np.float64], share: float) -> float:
 def _proven(
     fitted: Any, graph: bytes, spec: Spec, tables: tuple[Table, Table], how: tuple[Split, Alerts]
 ) -> tuple[Bundle, bytes]:
-    """The sealed bundle: first a draft, to open the graph the way Lambda will, then what that graph says of the test."""
+    """The sealed bundle: first a draft, to open the graph the way Lambda will, then what that graph says of
+    the test.
+    """
     (learn, check), (parts, alerts) = tables, how
     draft = _draft(fitted, graph, spec, learn, parts)
     model = Model(draft, graph)
@@ -156,7 +167,9 @@ def _proven(
 
 
 def measure(scores: npt.NDArray[np.float64], labels: Labels, thresholds: Thresholds) -> dict[str, float]:
-    """ROC AUC, average precision and Brier score, and rate, precision and recall of alerts at each threshold."""
+    """ROC AUC, average precision and Brier score, and rate, precision and recall of alerts at each
+    threshold.
+    """
     found: dict[str, float] = {"brier": brier_score_loss(labels, scores)}
     if 0 < labels.sum() < labels.size:
         found["roc_auc"] = roc_auc_score(labels, scores)
@@ -202,20 +215,24 @@ def describe(estimator: Any) -> str:
     """How to make the estimator again: its import path and the parameters that are not its defaults."""
     path = f"{type(estimator).__module__.partition('._')[0]}.{type(estimator).__qualname__}"
     defaults = type(estimator)().get_params()
-    changed = {k: v for k, v in estimator.get_params(deep=False).items() if k != "n_jobs" and v != defaults.get(k)}
+    changed = {
+        k: v for k, v in estimator.get_params(deep=False).items() if k != "n_jobs" and v != defaults.get(k)
+    }
     return f"{path}({', '.join(f'{k}={v!r}' for k, v in sorted(changed.items()))})"
 
 
 def _refuse_unlearnable(learn: Table, check: Table) -> list[str]:
     if learn.labels.size < _LEAST_ROWS or not 0 < learn.labels.sum() < learn.labels.size:
         raise InvalidInputError(
-            f"the train window holds {learn.labels.size} labelled rows, {int(learn.labels.sum())} of them positive; "
-            f"it needs at least {_LEAST_ROWS}, of both kinds: give more history or a longer --train"
+            f"the train window holds {learn.labels.size} labelled rows, {int(learn.labels.sum())} of them "
+            f"positive; it needs at least {_LEAST_ROWS}, of both kinds: give more history or a longer --train"
         )
     if not check.labels.size:
         raise InvalidInputError("the test window holds no labelled row; give a longer --test")
     if not 0 < check.labels.sum() < check.labels.size:
-        return ["the test window holds labels of one kind only: ROC AUC and average precision are not defined"]
+        return [
+            "the test window holds labels of one kind only: ROC AUC and average precision are not defined"
+        ]
     return []
 
 
@@ -230,7 +247,9 @@ def _period(table: Table, since_ms: int, until_ms: int) -> Period:
 
 
 def _iso(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
 
 
 def _parquet(path: Path, columns: Sequence[str]) -> pl.DataFrame:
@@ -239,7 +258,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> pl.DataFrame:
         missing = [name for name in columns if name not in present]
         if missing:
             raise InvalidInputError(
-                f"{path}: no column {', '.join(missing)}; make it with `streamscore backfill` and the same spec"
+                f"{path}: no column {', '.join(missing)}; make it with `streamscore backfill` and this spec"
             )
         return pl.read_parquet(path, columns=list(dict.fromkeys(columns)))
     except FileNotFoundError as error:
@@ -253,5 +272,7 @@ def _times_ms(column: pl.Series) -> Times:
     if isinstance(column.dtype, pl.Datetime):
         column = column.dt.epoch("ms")
     if not column.dtype.is_integer():
-        raise InvalidInputError(f"the time column {column.name} is {column.dtype}, must be a datetime or epoch ms")
+        raise InvalidInputError(
+            f"the time column {column.name} is {column.dtype}, must be a datetime or epoch ms"
+        )
     return column.cast(pl.Int64).to_numpy()
