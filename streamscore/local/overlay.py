@@ -1,0 +1,89 @@
+"""What the local stack changes in template.yaml: the whole list, each with its reason. Nothing else differs.
+
+The functions' code, their layers and their stream mappings are our own runtime host's and poller's work, so
+the emulator only has to know that they exist.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+Template = dict[str, Any]
+
+LOG_KEY = "streamscore-local"
+PARAMETERS = {"Stage": "dev", "EventSources": "disabled", "StreamMode": "PROVISIONED"}
+
+
+def localised(template: Template, proxy_url: str) -> Template:
+    """A copy of the template as the emulator takes it, whose functions are invoked through `proxy_url`."""
+    local = copy.deepcopy(template)
+    for change in DIFFERENCES:
+        change(local)
+    _environment(local)["MINISTACK_LAMBDA_PROXY_URL"] = proxy_url
+    return local
+
+
+def _code_is_on_disk(local: Template) -> None:
+    """The emulator refuses a local CodeUri; the runtime host runs the code from disk, so any address does."""
+    local["Globals"]["Function"]["CodeUri"] = "s3://local/code.zip"
+
+
+def _wheels_are_installed(local: Template) -> None:
+    """A local ContentUri is refused too; the app's own environment holds the same locked wheels."""
+    del local["Globals"]["Function"]["Layers"]
+    for function in _of_type(local, "AWS::Serverless::Function"):
+        function.pop("Layers", None)
+    for name in ("RuntimeLayer", "OnnxLayer"):
+        del local["Resources"][name]
+
+
+def _mappings_are_polled_by_us(local: Template) -> None:
+    """The emulator's poller loses records and ignores most settings: it must never see an enabled mapping.
+
+    It takes the string a parameter gives for true, so the value must be a literal.
+    """
+    for function in _of_type(local, "AWS::Serverless::Function"):
+        for event in function.get("Events", {}).values():
+            if event["Type"] in {"Kinesis", "DynamoDB"}:
+                event["Properties"]["Enabled"] = False
+
+
+def _no_http_api(local: Template) -> None:
+    """A SAM HttpApi deploys without routes in the emulator; invoke ScoringApiFunction directly instead."""
+    for name in ("HttpApi", "HttpApiLogs"):
+        del local["Resources"][name]
+    for function in _of_type(local, "AWS::Serverless::Function"):
+        events = function.get("Events", {})
+        function["Events"] = {k: event for k, event in events.items() if event["Type"] != "HttpApi"}
+    del local["Outputs"]["HttpApiUrl"]
+
+
+def _log_key_is_fixed(local: Template) -> None:
+    """Hashes in local logs compare between runs, and a laptop's stack has nothing to hide."""
+    secret = local["Resources"]["LogKeySecret"]["Properties"]
+    del secret["GenerateSecretString"]
+    secret["SecretString"] = LOG_KEY
+
+
+def _no_metric_maths(local: Template) -> None:
+    """The emulator evaluates no metric expressions, and mappings there publish no metrics."""
+    del local["Resources"]["BatchesGivenUpAlarm"]
+
+
+DIFFERENCES: tuple[Callable[[Template], None], ...] = (
+    _code_is_on_disk,
+    _wheels_are_installed,
+    _mappings_are_polled_by_us,
+    _no_http_api,
+    _log_key_is_fixed,
+    _no_metric_maths,
+)
+
+
+def _of_type(template: Template, kind: str) -> list[dict[str, Any]]:
+    return [r["Properties"] for r in template["Resources"].values() if r["Type"] == kind]
+
+
+def _environment(template: Template) -> dict[str, Any]:
+    variables: dict[str, Any] = template["Globals"]["Function"]["Environment"]["Variables"]
+    return variables

@@ -1,0 +1,261 @@
+"""template.yaml as SAM transforms it: `sam validate` passes a misspelt event property; these tests do not."""
+
+import functools
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamscore.local.overlay import DIFFERENCES, localised
+from streamscore.local.template import read_template
+
+ROOT = Path(__file__).resolve().parents[2]
+TRANSFORM = """
+import json, sys
+from samtranslator.translator.transform import transform
+class NoManagedPolicies:
+    def load(self): return {}
+json.dump(transform(json.load(sys.stdin), {}, NoManagedPolicies()), sys.stdout)
+"""
+POLLING = {"Fn::If": ["IsPolling", True, False]}
+MAPPINGS = {
+    "StreamFeaturesFunctionRecords": ("StreamFeaturesFunction", 601_200),
+    "ScoringFunctionRows": ("ScoringFunction", 72_000),
+    "MonitorWindowsFunctionDecisions": ("MonitorWindowsFunction", 72_000),
+}
+FUNCTIONS = {
+    "StreamFeaturesFunction": ("stream_features.handler.handler", "stream_features"),
+    "ScoringFunction": ("scoring.handler.handler", "scoring"),
+    "ScoringApiFunction": ("scoring.api.handler", "scoring_api"),
+    "MonitorWindowsFunction": ("monitor.handler.handler", "monitor"),
+    "MonitorScheduleFunction": ("monitor.schedule.handler", "monitor_schedule"),
+}
+TABLES = ("StateTable", "DecisionsTable", "MonitorTable")
+
+
+@functools.cache
+def source() -> dict[str, Any]:
+    return read_template(ROOT / "template.yaml")
+
+
+@functools.cache
+def resources() -> dict[str, Any]:
+    uploaded = json.loads(json.dumps(source()))
+    uploaded["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
+    for layer in ("RuntimeLayer", "OnnxLayer"):
+        uploaded["Resources"][layer]["Properties"]["ContentUri"] = "s3://bucket/layer.zip"
+    done = subprocess.run(
+        [ROOT / ".tools/emulator/bin/python", "-c", TRANSFORM],
+        input=json.dumps(uploaded),
+        env={"AWS_DEFAULT_REGION": "eu-west-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    made: dict[str, Any] = json.loads(done.stdout)["Resources"]
+    return made
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    return {name: r["Properties"] for name, r in resources().items() if r["Type"] == kind}
+
+
+def statements() -> list[tuple[str, dict[str, Any]]]:
+    """Every policy statement of every role and managed policy, both branches of a condition included."""
+    found = []
+    for name, role in of_type("AWS::IAM::Role").items():
+        for policy in role["Policies"]:
+            found += [(name, s) for s in policy["PolicyDocument"]["Statement"]]
+    for name, policy in of_type("AWS::IAM::ManagedPolicy").items():
+        found += [(name, s) for s in policy["PolicyDocument"]["Statement"]]
+    return [(name, s["Fn::If"][1] if "Fn::If" in s else s) for name, s in found]
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    return [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_a_mapping_loses_nothing_and_keeps_the_order(name: str) -> None:
+    function, age_s = MAPPINGS[name]
+    mapping = dict(of_type("AWS::Lambda::EventSourceMapping")[name])
+    assert mapping.pop("FunctionName") == {"Ref": function}
+    assert mapping.pop("Enabled") == POLLING
+    assert mapping.pop("EventSourceArn")
+    assert mapping.pop("FilterCriteria", None) or name == "StreamFeaturesFunctionRecords"
+    assert mapping.pop("TumblingWindowInSeconds", None) == (300 if name.startswith("Monitor") else None)
+    assert mapping == {
+        "StartingPosition": "TRIM_HORIZON",
+        "BatchSize": 500,
+        "MaximumBatchingWindowInSeconds": 0,
+        "ParallelizationFactor": 1,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "BisectBatchOnFunctionError": True,
+        "MaximumRetryAttempts": 100,
+        "MaximumRecordAgeInSeconds": age_s,
+        "DestinationConfig": {"OnFailure": {"Destination": {"Fn::GetAtt": ["DataBucket", "Arn"]}}},
+        "MetricsConfig": {"Metrics": ["EventCount"]},
+    }
+
+
+def test_there_is_no_other_mapping() -> None:
+    assert set(of_type("AWS::Lambda::EventSourceMapping")) == set(MAPPINGS)
+
+
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_attempts_times_timeout_cover_an_hour(name: str) -> None:
+    timeout_s = of_type("AWS::Lambda::Function")[MAPPINGS[name][0]]["Timeout"]
+    assert of_type("AWS::Lambda::EventSourceMapping")[name]["MaximumRetryAttempts"] * timeout_s >= 3600
+
+
+def test_only_images_with_rows_to_score_wake_the_scorer() -> None:
+    filters = of_type("AWS::Lambda::EventSourceMapping")["ScoringFunctionRows"]["FilterCriteria"]["Filters"]
+    assert [json.loads(f["Pattern"]) for f in filters] == [
+        {
+            "eventName": ["INSERT", "MODIFY"],
+            "dynamodb": {"NewImage": {"out": {"B": [{"exists": True}]}}},
+        }
+    ]
+
+
+def test_a_deployment_cannot_flip_the_mappings() -> None:
+    assert source()["Parameters"]["EventSources"]["Default"] == "disabled"
+    settings = (ROOT / "samconfig.toml").read_text(encoding="utf-8").splitlines()
+    assert not [line for line in settings if "EventSources" in line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_as_the_contract_says(name: str) -> None:
+    handler, service = FUNCTIONS[name]
+    function = of_type("AWS::Lambda::Function")[name]
+    assert function["Handler"] == handler
+    assert function["Runtime"] == "python3.13"
+    assert function["Architectures"] == ["x86_64"]
+    assert function["TracingConfig"] == {"Mode": "Active"}
+    assert function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == service
+    scores = service in {"scoring", "scoring_api"}
+    assert len(function["Layers"]) == (2 if scores else 1)
+    assert function["MemorySize"] == (512 if service == "monitor_schedule" else 1769)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_the_environment_its_settings_read(name: str) -> None:
+    from common.settings import Settings
+
+    variables = of_type("AWS::Lambda::Function")[name]["Environment"]["Variables"]
+    assert Settings.from_environ({key: "x" for key in variables})
+
+
+def test_no_role_brings_a_policy_of_aws_with_its_wildcards() -> None:
+    for role in of_type("AWS::IAM::Role").values():
+        assert role.get("ManagedPolicyArns", []) in ([], [{"Ref": "FunctionBasics"}])
+
+
+def test_actions_are_exact_and_never_a_scan() -> None:
+    for name, statement in statements():
+        for action in actions(statement):
+            assert "*" not in action, (name, action)
+            assert action not in {"dynamodb:Scan", "dynamodb:DeleteItem", "ssm:GetParametersByPath"}
+
+
+def test_only_actions_without_resources_are_granted_on_everything() -> None:
+    everywhere = {a for _, s in statements() if s["Resource"] == "*" for a in actions(s)}
+    assert everywhere == {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams"}
+
+
+def test_pointers_are_read_by_their_three_names_and_are_no_resources() -> None:
+    for _, statement in statements():
+        if "ssm:GetParameters" in actions(statement):
+            names = [arn["Fn::Sub"].rsplit("/", 1)[1] for arn in statement["Resource"]]
+            assert names == ["champion", "challenger", "policy"]
+    assert not of_type("AWS::SSM::Parameter")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_is_encrypted_restorable_and_kept(table: str) -> None:
+    resource = resources()[table]
+    assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert resource["UpdateReplacePolicy"] == "Retain"
+    properties = resource["Properties"]
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["IsProd", True, False]}
+    assert properties["SSESpecification"]["KMSMasterKeyId"] == {"Fn::GetAtt": ["DataKey", "Arn"]}
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+
+
+def test_streams_show_what_their_readers_need() -> None:
+    views = {name: t.get("StreamSpecification") for name, t in of_type("AWS::DynamoDB::Table").items()}
+    assert views == {
+        "StateTable": {"StreamViewType": "NEW_IMAGE"},
+        "DecisionsTable": {"StreamViewType": "NEW_AND_OLD_IMAGES"},
+        "MonitorTable": None,
+    }
+
+
+def test_logs_have_a_retention_and_the_stacks_key() -> None:
+    groups = of_type("AWS::Logs::LogGroup")
+    for name, group in groups.items():
+        assert group["RetentionInDays"], name
+        assert group["KmsKeyId"] == {"Fn::GetAtt": ["DataKey", "Arn"]}, name
+    used = {f["LoggingConfig"]["LogGroup"]["Ref"] for f in of_type("AWS::Lambda::Function").values()}
+    assert used <= set(groups)
+    assert len(used) == len(FUNCTIONS)
+
+
+def test_every_asynchronous_trigger_has_somewhere_to_fail_to() -> None:
+    queue = {"Fn::GetAtt": ["UndeliveredQueue", "Arn"]}
+    for schedule in of_type("AWS::Scheduler::Schedule").values():
+        assert schedule["Target"]["DeadLetterConfig"]["Arn"] == queue
+    for config in of_type("AWS::Lambda::EventInvokeConfig").values():
+        assert config["DestinationConfig"]["OnFailure"]["Destination"] == queue
+    for bus in of_type("AWS::Events::EventBus").values():
+        assert bus["DeadLetterConfig"]["Arn"] == queue
+
+
+def test_the_key_lets_those_publish_who_must() -> None:
+    granted = {s["Sid"]: s for s in resources()["DataKey"]["Properties"]["KeyPolicy"]["Statement"]}
+    alarms, bus = granted["PublishersOfAlarms"], granted["TheBusEncryptsAndPublishes"]
+    assert alarms["Principal"]["Service"] == ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]
+    assert bus["Principal"]["Service"] == "events.amazonaws.com"
+    assert "Condition" not in bus, "EventBridge sends KMS neither source account nor ARN"
+    for statement in (alarms, bus):
+        assert {"kms:Decrypt", "kms:GenerateDataKey"} <= set(statement["Action"])
+
+
+def test_the_http_api_asks_for_iam_on_every_route() -> None:
+    api = of_type("AWS::ApiGatewayV2::Api")["HttpApi"]["Body"]
+    routes = {(method, path) for path, methods in api["paths"].items() for method in methods}
+    assert routes == {
+        ("post", "/predict"),
+        ("post", "/batch-predict"),
+        ("post", "/events"),
+        ("get", "/decisions/{id}"),
+        ("get", "/health"),
+    }
+    for methods in api["paths"].values():
+        for operation in methods.values():
+            assert operation["security"] == [{"AWS_IAM": []}]
+
+
+def test_the_local_copy_differs_only_where_the_overlay_says() -> None:
+    before = json.dumps(source())
+    local = localised(source(), "http://127.0.0.1:1/")
+    assert json.dumps(source()) == before
+    assert set(source()["Resources"]) - set(local["Resources"]) == {
+        "RuntimeLayer",
+        "OnnxLayer",
+        "HttpApi",
+        "HttpApiLogs",
+        "BatchesGivenUpAlarm",
+    }
+    assert set(source()["Outputs"]) - set(local["Outputs"]) == {"HttpApiUrl"}
+    for function in local["Resources"].values():
+        for event in function["Properties"].get("Events", {}).values():
+            assert event["Properties"]["Enabled"] is False
+
+
+def test_every_local_difference_has_its_reason() -> None:
+    assert all(change.__doc__ for change in DIFFERENCES)
