@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scoring.bundle import Baseline, Bundle, columns
 
 from monitor.images import News, Seen
 from monitor.sketch import (
@@ -20,6 +19,7 @@ from monitor.sketch import (
     observe_labels,
     zero,
 )
+from scoring.bundle import Baseline, Bundle
 
 Columns = Sequence[int] | None
 """Where a model's features lie in a spec's vector; None if the spec does not have them all."""
@@ -38,11 +38,6 @@ def layout_of(bundle: Bundle) -> Layout:
     score = _bins("score", bundle.score)
     whole = Layout(tuple(_bins(f.name, f.baseline) for f in bundle.features), score)
     return whole if whole.cells <= MAX_CELLS else Layout((), score)
-
-
-def columns_of(bundle: Bundle, names: Sequence[str], definitions: Sequence[str]) -> Columns:
-    """Where the bundle's features lie in vectors of a spec with these features."""
-    return columns(bundle, names, definitions)
 
 
 def observed(found: News, models: Mapping[str, Model]) -> dict[str, Sketch]:

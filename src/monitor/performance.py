@@ -42,8 +42,8 @@ def roc_auc(negatives: Cells, positives: Cells) -> Bounded:
 def average_precision(negatives: Cells, positives: Cells) -> Bounded:
     """Σ (Rₖ - Rₖ₋₁) · Pₖ from the highest cell down, the cells' lower edges being the thresholds.
 
-    The error is the larger of the distances to the two extremes inside the cells: all positives tied and first,
-    all negatives first. NaN without positives.
+    The error is the larger of the distances to the two extremes inside the cells: all positives tied and
+    first, all negatives first. NaN without positives.
 
     >>> average_precision([1, 0], [1, 1]).value
     0.8333333333333333

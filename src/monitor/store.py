@@ -6,49 +6,48 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError
-from scoring.bundle import Bundle
 
 from common.errors import ModelRefusedError
 from common.pricing import item_bytes
 from common.settings import Settings
 from common.telemetry import meter
-from monitor.baseline import Columns, Model, columns_of, layout_of
+from monitor.baseline import Columns, Model, layout_of
 from monitor.images import NO_MODEL
 from monitor.sketch import Layout, Sketch, decode, encode, fits
 from monitor.windows import Item
 from scoring import bundle as bundles
 from scoring import pointers
-from stream_features import spec_model as specs
+from scoring.bundle import Bundle
+from scoring.objects import Specs, object_reader, pointer_reader
 
 KEEP_DAYS = 400
-_MISSING = frozenset({"NoSuchKey", "404", "NoSuchBucket"})
 
 
 class Store:
-    """One stack's monitoring data. Bundles and specs are content-addressed, so what was read once is kept."""
+    """One stack's monitoring data. Bundles are content-addressed, so one that was read is kept."""
 
     def __init__(self, table: str, bucket: str, dynamodb: Any, s3: Any, ssm: Any) -> None:
-        self._table = table
-        self._bucket = bucket
-        self._dynamodb = dynamodb
-        self._s3 = s3
-        self._ssm = ssm
+        self._table, self._dynamodb, self._ssm = table, dynamodb, ssm
+        self._read = object_reader(s3, bucket)
+        self._specs = Specs(None, s3, bucket)
         self._bundles: dict[str, Bundle | None] = {}
-        self._specs: dict[str, specs.Spec | None] = {}
 
     @classmethod
     def open(cls, settings: Settings) -> "Store":
         """With clients of its own, which retry by themselves."""
         return cls(settings.monitor_table, settings.data_bucket, *map(client, ("dynamodb", "s3", "ssm")))
 
+    def champion(self, pointer_prefix: str) -> str | None:
+        """The version in use; None before the first promotion."""
+        found = pointer_reader(self._ssm, pointer_prefix)([pointers.CHAMPION]).get(pointers.CHAMPION)
+        return pointers.decode(found).version if found else None
+
     def bundle(self, version: str) -> Bundle | None:
-        """The bundle of a model version; None where there is none (no model made the decision)."""
-        if version == NO_MODEL:
-            return None
+        """A model version's bundle; None if there is none, or none that this code can read: then there is no
+        baseline.
+        """
         if version not in self._bundles:
-            data = self._get(pointers.bundle_key(version))
-            self._bundles[version] = _readable(data) if data else None
+            self._bundles[version] = None if version == NO_MODEL else self._load(version)
         return self._bundles[version]
 
     def model(self, version: str, spec_shas: Iterable[str] = ()) -> Model:
@@ -56,13 +55,7 @@ class Store:
         bundle = self.bundle(version)
         if bundle is None:
             return Model()
-        found = {sha: self._spec(sha) for sha in spec_shas}
-        places = {
-            sha: columns_of(bundle, spec.feature_names, spec.definition_hashes)
-            for sha, spec in found.items()
-            if spec
-        }
-        return Model(layout_of(bundle), places)
+        return Model(layout_of(bundle), {sha: self._columns(bundle, sha) for sha in spec_shas})
 
     def write(self, items: Iterable[Item], now_s: float) -> None:
         """Put the items; the same item again changes nothing."""
@@ -88,47 +81,21 @@ class Store:
             "ReturnConsumedCapacity": "TOTAL",
         }
         found: list[tuple[str, Sketch]] = []
-        while True:
-            answer = self._dynamodb.query(**request)
-            meter().dynamodb_read(answer, consistent=False)
-            for row in answer["Items"]:
-                if fits(layout, row["sketch"]["B"]):
-                    found.append((row["sk"]["S"].partition("#")[0], decode(layout, row["sketch"]["B"])))
-            if "LastEvaluatedKey" not in answer:
-                return found
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        for page in self._dynamodb.get_paginator("query").paginate(**request):
+            meter().dynamodb_read(page, consistent=False)
+            rows = [(row["sk"]["S"].partition("#")[0], row["sketch"]["B"]) for row in page["Items"]]
+            found += [(start, decode(layout, data)) for start, data in rows if fits(layout, data)]
+        return found
 
-    def champion(self, pointer_prefix: str) -> str | None:
-        """The version in use; None before the first promotion."""
-        answer = self._ssm.get_parameters(Names=[f"{pointer_prefix}/{pointers.CHAMPION}"])
-        return next((pointers.decode(found["Value"]).version for found in answer["Parameters"]), None)
+    def _load(self, version: str) -> Bundle | None:
+        try:
+            return bundles.decode(self._read(pointers.bundle_key(version)))
+        except ModelRefusedError:
+            return None
 
     def _columns(self, bundle: Bundle, sha: str) -> Columns:
-        spec = self._spec(sha)
-        return columns_of(bundle, spec.feature_names, spec.definition_hashes) if spec else None
-
-    def _spec(self, sha: str) -> specs.Spec | None:
-        if sha not in self._specs:
-            data = self._get(f"specs/{sha}.json") if sha else None
-            self._specs[sha] = specs.from_json(data) if data else None
-        return self._specs[sha]
-
-    def _get(self, key: str) -> bytes | None:
-        meter().s3_get()
-        try:
-            return bytes(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
-                return None
-            raise
-
-
-def _readable(data: bytes) -> Bundle | None:
-    """None for a bundle of another format: its decisions are counted without a baseline."""
-    try:
-        return bundles.decode(data)
-    except ModelRefusedError:
-        return None
+        spec = self._specs.get(sha)
+        return bundles.columns(bundle, spec.feature_names, spec.definition_hashes) if spec else None
 
 
 def client(service: str) -> Any:
