@@ -44,6 +44,23 @@ def records(spec: Spec, frames: Iterable[pl.DataFrame], selection: Selection) ->
     yield from waiting
 
 
+def last_ms(spec: Spec, frames: Iterable[pl.DataFrame], labels: bool = True) -> int:
+    """The time of the last record that `records` would make; 0 of nothing."""
+    latest = 0
+    for frame in frames:
+        times = frame[spec.event.time]
+        latest = max(latest, _last(times))
+        if labels and spec.event.label in frame.columns:
+            labelled = frame.filter(pl.col(spec.event.label).is_not_null())[spec.event.time]
+            latest = max(latest, _last(labelled) + (spec.event.label_known_after_ms or 0))
+    return latest
+
+
+def _last(times: pl.Series) -> int:
+    latest = times.max()
+    return latest if isinstance(latest, int) else 0
+
+
 def _timed(spec: Spec, frame: pl.DataFrame, selection: Selection) -> pl.DataFrame:
     """The rows that give a record, with their times (epoch ms in ``@``, text as it goes on the stream)."""
     time = pl.col(spec.event.time) + selection.shift_ms
