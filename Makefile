@@ -25,6 +25,14 @@ check: setup ## lint, types, import rules, template lint
 	@$(BIN)/cfn-lint template.yaml
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
 
+build: setup ## sam build without Docker, and proof that every handler imports with what Lambda will have
+	@scripts/bootstrap.sh sam
+	@PATH="$$(scripts/bootstrap.sh path):$$PATH" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build
+	@$(BIN)/python scripts/finish_build.py
+
+deploy: build ## build and deploy: STAGE=dev (the default) or STAGE=prod
+	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam deploy --config-env $(STAGE) $(ARGS)
+
 lock: ## re-resolve every lock
 	@scripts/lock.sh
 
@@ -32,4 +40,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test check lock clean
+.PHONY: help setup demo test check build deploy lock clean

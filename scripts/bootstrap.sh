@@ -2,6 +2,7 @@
 # Makes .venv (the app), .tools/emulator and .tools/sam from the hash-locked lists in locks/.
 # Needs python3 and a package index. Says what is missing and how to get it; does nothing twice.
 #   scripts/bootstrap.sh app|emulator|sam ...
+#   scripts/bootstrap.sh path     prints the folders of uv and Python 3.13, for PATH: `sam build` looks there
 set -eu
 cd "$(dirname "$0")/.."
 say() { printf '%s\n' "$*" >&2; }
@@ -52,6 +53,7 @@ for part in "$@"; do
         app) make_env .venv locks/app.txt ;;
         emulator) make_env .tools/emulator locks/emulator.txt ;;
         sam) make_env .tools/sam locks/sam.txt ;;
-        *) die "unknown part '$part'; choose app, emulator or sam" ;;
+        path) printf '%s:%s\n' "$(dirname "$UV")" "$(dirname "$PYTHON")" ;;
+        *) die "unknown part '$part'; choose app, emulator, sam or path" ;;
     esac
 done

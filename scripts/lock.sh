@@ -9,6 +9,9 @@ compile --universal locks/emulator.in -o locks/emulator.txt
 compile --universal locks/sam.in -o locks/sam.txt
 compile --universal locks/uv.in -o locks/uv.txt
 # The layers take their versions from the app's lock, so what is tested is what ships.
-for layer in runtime onnx; do
-    compile --no-emit-package setuptools -c locks/app.txt --python-platform x86_64-manylinux_2_28 "layers/$layer/requirements.in" -o "layers/$layer/requirements.txt"
-done
+layer() { # name, options...
+    name="$1"; shift
+    compile "$@" -c locks/app.txt --python-platform x86_64-manylinux_2_28 "layers/$name/requirements.in" -o "layers/$name/requirements.txt"
+}
+layer runtime
+layer onnx --no-deps # InferenceSession needs none of onnxruntime's requirements but numpy, and RuntimeLayer has that

@@ -68,8 +68,7 @@ def simulate(scale: Scale, seed: int) -> Transactions:
     scenario = _fraud_scenarios(scale, customer, terminal, day, rng)
     scenario[(cents > LARGE_AMOUNT_CENTS) & (scenario == 0)] = 1
     cents[scenario == 3] *= 5
-    midnight = datetime(scale.start.year, scale.start.month, scale.start.day, tzinfo=UTC)
-    time_ms = int(midnight.timestamp()) * 1000 + day * DAY_MS + (second * 1000).astype(np.int64)
+    time_ms = midnight_ms(scale.start) + day * DAY_MS + (second * 1000).astype(np.int64)
     order = np.argsort(time_ms, kind="stable")
     return Transactions(time_ms[order], customer[order], terminal[order], cents[order], scenario[order])
 
@@ -94,6 +93,11 @@ def to_frame(transactions: Transactions) -> pl.DataFrame:
         pl.format("T{}", pl.col("terminal_id")).alias("terminal_id"),
         (pl.col("amount").cast(pl.Decimal(18, 2)) / 100).cast(pl.Decimal(18, 2)),
     )
+
+
+def midnight_ms(day: date) -> int:
+    """Epoch milliseconds at which that day begins, UTC."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
 
 def _terminals_in_reach(scale: Scale, rng: np.random.Generator) -> tuple[Ints, Ints]:

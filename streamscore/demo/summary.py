@@ -18,7 +18,6 @@ class Decided(msgspec.Struct, frozen=True):
     score: float | None
     label: bool | None
     latency_ms: float
-    reasons: tuple[str, ...]
     model: str | None
     vector: bytes
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from common.errors import TransientError
+from streamscore.progress import Step
 
 MAX_RECORDS_A_REQUEST = 500
 MAX_BYTES_A_REQUEST = 5_000_000
@@ -21,6 +22,7 @@ class Record(NamedTuple):
     time_ms: int
     key: str
     data: bytes
+    is_label: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,39 @@ class Pace:
         return max(by_rate, by_time)
 
 
+@dataclass
+class Sent:
+    """How many records landed."""
+
+    events: int = 0
+    labels: int = 0
+
+
+def put(client: Any, stream_arn: str, records: Iterable[Record], pace: Pace, step: Step) -> Sent:
+    """Put every record on the stream at that pace, telling ``step`` as they land."""
+    sent = Sent()
+    for request in put_in_order(client, stream_arn, requests_of(records, pace)):
+        labels = sum(record.is_label for record in request)
+        sent.labels += labels
+        sent.events += len(request) - labels
+        step.advance(len(request))
+    return sent
+
+
 def put_in_order(
     client: Any,
     stream_arn: str,
     requests: Iterable[Sequence[Record]],
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[int]:
-    """Put each request whole before the next one; yields how many records landed each time.
+) -> Iterator[Sequence[Record]]:
+    """Put each request whole before the next one; yields each one when it has landed.
 
     Only what failed is sent again. As `requests_of` never puts a key twice into one request, records of one
     key land in their order whatever fails; raises TransientError when some still fail after 12 attempts.
     """
     for request in requests:
         _put_whole(client, stream_arn, request, sleep)
-        yield len(request)
+        yield request
 
 
 def requests_of(

@@ -17,7 +17,7 @@ from streamscore.demo.summary import (
 
 
 def decided(id_: str, score: float | None, label: bool | None) -> Decided:
-    return Decided(id_, "approve", score, label, 100.0, (), "m1", b"")
+    return Decided(id_, "approve", score, label, 100.0, "m1", b"")
 
 
 def whole_summary(*checks: Check) -> Summary:

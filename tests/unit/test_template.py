@@ -1,4 +1,4 @@
-"""template.yaml as SAM transforms it: `sam validate` passes a misspelt property under Events; these do not."""
+"""template.yaml as SAM transforms it: `sam validate` passes a misspelt event property; these tests do not."""
 
 import functools
 import json

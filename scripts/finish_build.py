@@ -1,0 +1,93 @@
+"""What `sam build` leaves undone: compiles the functions' code, then proves that each handler imports.
+
+A handler gets what it will have on Lambda and nothing else: its code, its layers, the runtime's botocore.
+Exits 1 with one line at the first thing that does not hold.
+"""
+
+import compileall
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from py_compile import PycInvalidationMode
+from typing import NoReturn
+
+from streamscore.local.template import read_template
+
+BUILD = Path(".aws-sam/build").resolve()
+LAMBDA_PROVIDES = ("botocore", "jmespath", "dateutil", "urllib3", "six")
+WHEELS_LIMIT_MB = 90  # a function's layers, unzipped: bytes are cold-start time (Lambda's own limit is 250)
+IMPORT = """
+import importlib, sys
+handler, sys.path[:0] = sys.argv[1], sys.argv[2:]
+module, _, name = handler.rpartition(".")
+if not callable(getattr(importlib.import_module(module), name)): sys.exit(f"{handler} is not callable")
+heavy = {"boto3", "aws_xray_sdk"} & set(sys.modules)
+if heavy: sys.exit(f"{handler} imports {heavy}, which slows every cold start")
+"""
+
+
+def main() -> None:
+    """Compile and check every function of the built template; one line a function on stdout."""
+    template = read_template(BUILD / "template.yaml")
+    everywhere = template["Globals"]["Function"]["Layers"]
+    with tempfile.TemporaryDirectory() as folder:
+        runtime = _lambda_provides(Path(folder))
+        for name, resource in template["Resources"].items():
+            if resource["Type"] == "AWS::Serverless::Function":
+                properties = resource["Properties"]
+                layers = [layer["Ref"] for layer in everywhere + properties.get("Layers", [])]
+                _compile(BUILD / name)
+                _check(name, properties["Handler"], [BUILD / layer / "python" for layer in layers], runtime)
+
+
+def _compile(code: Path) -> None:
+    """`/var/task` is read-only on Lambda: without .pyc every cold start would compile."""
+    done = compileall.compile_dir(
+        code,
+        quiet=1,
+        force=True,
+        stripdir=str(code),
+        prependdir="/var/task",
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )
+    if not done:
+        _fail(f"{code.name}: its code does not compile")
+
+
+def _check(name: str, handler: str, wheels: list[Path], runtime: Path) -> None:
+    size_mb = sum(_size_mb(folder) for folder in wheels)
+    if size_mb > WHEELS_LIMIT_MB:
+        _fail(f"{name}: its layers hold {size_mb:.0f} MB, more than {WHEELS_LIMIT_MB}")
+    command = [sys.executable, "-I", "-S", "-B", "-c", IMPORT, handler]
+    done = subprocess.run(  # noqa: S603 - our own interpreter and folders
+        [*command, *map(str, [BUILD / name, *wheels, runtime])], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        _fail(f"{name}: {handler} does not import with what Lambda will have:\n{done.stderr.strip()}")
+    sys.stdout.write(f"{name}: {handler} imports; {size_mb:.0f} MB of layers\n")
+
+
+def _lambda_provides(folder: Path) -> Path:
+    """A folder of links to the packages that Lambda's Python runtime brings itself."""
+    for name in LAMBDA_PROVIDES:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            _fail(f"{name} is not installed in this environment; run `make setup`")
+        origin = Path(spec.origin)
+        source = origin.parent if origin.name == "__init__.py" else origin
+        (folder / source.name).symlink_to(source)
+    return folder
+
+
+def _size_mb(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20
+
+
+def _fail(message: str) -> NoReturn:
+    sys.exit(f"build: {message}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""What a stack holds, read whole: for stacks small enough to be scanned, as the local one is."""
+
+import gzip
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from streamscore.demo.summary import Decided
+
+
+class Stack(Protocol):
+    """A deployed stack: names from its outputs, clients that reach it."""
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """Output key to value."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of that service."""
+
+
+def decisions(stack: Stack) -> dict[str, Decided]:
+    """Every decision by event id; label stubs (a label whose event was never scored here) are left out."""
+    items = _scan(stack, stack.outputs["DecisionsTableName"])
+    return {item["pk"]["S"]: _decided(item) for item in items if "scored_at" in item}
+
+
+def state_blobs(stack: Stack) -> dict[str, bytes]:
+    """Every state item's folded part, by its key."""
+    return {item["pk"]["S"]: bytes(item["s"]["B"]) for item in _scan(stack, stack.outputs["StateTableName"])}
+
+
+def set_aside(stack: Stack, prefix: str) -> int:
+    """How many records lie under a prefix of the data bucket: one a line, gzipped or not."""
+    return sum(len(body.splitlines()) for body in _objects(stack, prefix))
+
+
+def _objects(stack: Stack, prefix: str) -> Iterator[bytes]:
+    s3, bucket = stack.client("s3"), stack.outputs["DataBucketName"]
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Contents", ()):
+            body = bytes(s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read())
+            yield gzip.decompress(body) if entry["Key"].endswith(".gz") else body
+
+
+def _scan(stack: Stack, table: str) -> Iterator[dict[str, Any]]:
+    pages = stack.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    for page in pages:
+        yield from page["Items"]
+
+
+def _decided(item: Mapping[str, Any]) -> Decided:
+    score, label, latency = item.get("score"), item.get("label"), item.get("latency_ms")
+    return Decided(
+        id=item["pk"]["S"],
+        decision=item["decision"]["S"],
+        score=float(score["N"]) if score and "N" in score else None,
+        label=bool(label["BOOL"]) if label else None,
+        latency_ms=float(latency["N"]) if latency else 0.0,
+        model=item["model"]["S"] if "S" in item.get("model", {}) else None,
+        vector=bytes(item["features"]["B"]) if "features" in item else b"",
+    )

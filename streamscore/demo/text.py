@@ -1,0 +1,47 @@
+"""The summary as lines for a terminal."""
+
+from collections.abc import Iterator, Mapping
+
+from streamscore.demo.summary import Summary
+
+WIDTH = 26
+MOST_DRIFTED = 3
+
+
+def lines(summary: Summary) -> Iterator[str]:
+    """One line a fact; what is not known is left out."""
+    yield _line("events", _counts(summary.events))
+    yield _line("decisions", _counts(summary.decisions))
+    if summary.latency:
+        it = summary.latency
+        yield _line("latency", f"p50 {it.p50_ms:,.0f} ms, p99 {it.p99_ms:,.0f} ms (arrival to decision)")
+    if summary.performance:
+        yield _line("model", f"{summary.model or 'none'}: {_performance(summary)}")
+    if summary.drift:
+        worst = sorted(summary.drift, key=lambda drift: -drift.psi)[:MOST_DRIFTED]
+        yield _line("drift (PSI)", ", ".join(f"{drift.name} {drift.psi:.3f}" for drift in worst))
+    if summary.cost:
+        yield _line(
+            "cost", f"${summary.cost.usd_per_million_decisions:.2f} per million decisions at list prices"
+        )
+    for check in summary.checks:
+        yield _line(f"{'held  ' if check.held else 'FAILED'} {check.name}", "")
+        yield f"       {check.detail}"
+
+
+def _line(name: str, value: str) -> str:
+    return f"{name:<{WIDTH}} {value}".rstrip()
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "none"
+
+
+def _performance(summary: Summary) -> str:
+    it = summary.performance
+    if it is None or it.roc_auc is None or it.average_precision is None:
+        return "labels of one kind only: no ROC AUC"
+    return (
+        f"ROC AUC {it.roc_auc:.3f}, average precision {it.average_precision:.3f} "
+        f"on {it.labelled:,} live labels, {it.positives:,} positive"
+    )
