@@ -33,6 +33,7 @@ class Function:
     timeout_s: int
     memory_mb: int
     environment: Mapping[str, str]
+    log_name: str = ""  # of its log file, if not `name`
 
 
 @dataclass(frozen=True)

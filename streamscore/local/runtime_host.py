@@ -32,7 +32,9 @@ class RuntimeHost:
             function.name: _Lane(
                 function,
                 site,
-                FunctionLog(site.log_dir / f"{function.name}.log", _bind(on_line, function.name)),
+                FunctionLog(
+                    site.log_dir / f"{function.log_name or function.name}.log", _bind(on_line, function.name)
+                ),
             )
             for function in functions
         }
