@@ -47,9 +47,9 @@ class Specs:
     S3.
     """
 
-    def __init__(self, own: Spec, s3: Any, bucket: str) -> None:
+    def __init__(self, own: Spec | None, s3: Any, bucket: str) -> None:
         self._s3, self._bucket = s3, bucket
-        self._known: dict[str, Spec] = {own.sha256: own}
+        self._known: dict[str, Spec] = {own.sha256: own} if own else {}
 
     def get(self, sha256: str) -> Spec | None:
         """The spec, or None if none of that sha was ever published; TransientError if S3 does not answer."""
