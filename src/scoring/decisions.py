@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from common.dynamodb import DynamoDB, Outcome, RemainingMs, Statement
 from common.errors import TransientError
+from common.pricing import item_bytes
 from scoring.policy import Verdict
 from scoring.reasons import Reason
 from stream_features.spec import Spec
@@ -22,6 +23,12 @@ Item = dict[str, Value]
 KEEP_DAYS = 400
 """Long enough for last year's same season in a backtest."""
 _DAY_MS = 86_400_000
+
+
+_ATTRIBUTES = (
+    "pk entity event_time scored_at arrival latency_ms score decision reasons rules model policy spec kept "
+    "source trace second_path_score label label_time"
+).split()
 
 
 class Decision(NamedTuple):
@@ -119,7 +126,8 @@ class Decisions:
 
     def get(self, ids: Sequence[str], remaining_ms: RemainingMs) -> dict[str, Item]:
         """The items of these ids that exist, by id, stubs included; raises TransientError when time is up."""
-        return {item["pk"]["S"]: item for item in self._db.batch_get(self._table, ids, remaining_ms)}
+        items = self._db.batch_get(self._table, ids, _ATTRIBUTES, remaining_ms)
+        return {item["pk"]["S"]: item for item in items}
 
     def _insert(self, done: "_Progress", labels: Mapping[str, Label], remaining_ms: RemainingMs) -> None:
         whole = [
@@ -170,7 +178,8 @@ class Decisions:
 
     def _inserted(self, item: Item) -> Statement:
         fields = ", ".join(f"'{name}': ?" for name in item)
-        return Statement(f'INSERT INTO "{self._table}" VALUE {{{fields}}}', list(item.values()))
+        text = f'INSERT INTO "{self._table}" VALUE {{{fields}}}'
+        return Statement(text, list(item.values()), item_bytes(item))
 
     def _joined(self, item: Item) -> Statement:
         return self._update(item, '"scored_at" IS MISSING', [])
@@ -197,7 +206,7 @@ class Decisions:
         names = [name for name in item if name != "pk"]
         sets = " ".join(f'SET "{name}" = ?' for name in names)
         text = f'UPDATE "{self._table}" {sets} WHERE "pk" = ? AND {condition}'  # noqa: S608 - a table name and ours
-        return Statement(text, [*(item[name] for name in names), item["pk"], *parameters])
+        return Statement(text, [*(item[name] for name in names), item["pk"], *parameters], item_bytes(item))
 
 
 class _Progress:
