@@ -1,7 +1,7 @@
 """Tells the event bus of reviews and blocks: at least once, and always what the decisions table holds.
 
-Source `streamscore`, detail type `DecisionReviewed` or `DecisionBlocked`; the detail is the decision as JSON (`detail`).
-The id in it de-duplicates: a replay publishes the same decision again, never another.
+Source `streamscore`, detail type `DecisionReviewed` or `DecisionBlocked`; the detail is the decision as JSON
+(`detail`). The id in it de-duplicates: a replay publishes the same decision again, never another.
 """
 
 import random
@@ -37,10 +37,16 @@ class Bus:
         self._events, self._name, self._sleep = events, name, sleep
 
     def publish(self, items: Sequence[Item], remaining_ms: RemainingMs) -> set[str]:
-        """Publish those that are reviews or blocks, 10 a call; returns the ids that were not accepted in time."""
+        """Publish those that are reviews or blocks, 10 a call; returns the ids that were not accepted in
+        time.
+        """
         todo = [item for item in items if item["decision"]["S"] in _DETAIL_TYPES]
         for pause_s in _pauses(remaining_ms):
-            todo = [item for start in range(0, len(todo), ENTRIES_PER_CALL) for item in self._put(todo[start : start + ENTRIES_PER_CALL])]
+            todo = [
+                item
+                for start in range(0, len(todo), ENTRIES_PER_CALL)
+                for item in self._put(todo[start : start + ENTRIES_PER_CALL])
+            ]
             if not todo:
                 break
             self._sleep(pause_s)

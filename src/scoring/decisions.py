@@ -1,8 +1,9 @@
 """The decisions table: the first decision about an event stands, whatever is replayed.
 
-An item is written by INSERT. Where there is one already it may be a label's stub (a label that came first): the
-decision joins it by an UPDATE that requires `scored_at` to be missing. If that fails too, a decision stands, and what
-stands is what is published. A label updates an item unless a later label is there, or becomes a stub.
+An item is written by INSERT. Where there is one already it may be a label's stub (a label that came first):
+the decision joins it by an UPDATE that requires `scored_at` to be missing. If that fails too, a decision
+stands, and what stands is what is published. A label updates an item unless a later label is there, or
+becomes a stub.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,14 +26,18 @@ KEEP_DAYS = 400
 _DAY_MS = 86_400_000
 
 
-_ATTRIBUTES = (
+_SHOWN = (
     "pk entity event_time scored_at arrival latency_ms score decision reasons rules model policy spec kept "
     "source trace second_path_score label label_time"
-).split()
+)
+_ATTRIBUTES = _SHOWN.split()
+_REFUSED = (Outcome.CONDITION_FAILED, Outcome.DUPLICATE)
 
 
 class Decision(NamedTuple):
-    """One decision about one event. `absent` is the reason why there is no score; `source` is stream or api."""
+    """One decision about one event. `absent` is the reason why there is no score; `source` is stream or
+    api.
+    """
 
     id: str
     entity: str
@@ -64,7 +69,9 @@ class Label(NamedTuple):
 
 
 class Written(NamedTuple):
-    """`made` are new decisions, `stood` those the table held already, as it holds them; `unfinished` are ids."""
+    """`made` are new decisions, `stood` those the table held already, as it holds them; `unfinished` are
+    ids.
+    """
 
     made: list[Item]
     stood: list[Item]
@@ -148,19 +155,21 @@ class Decisions:
             done.settle(id_, outcome, Outcome.CONDITION_FAILED)
 
     def _label(self, labels: Sequence[Label], remaining_ms: RemainingMs) -> set[str]:
-        """Update, else insert a stub, else update again: a decision may have come between the two."""
+        """Label what has none, else correct an earlier label, else insert a stub, else again: a decision or
+        another label may have come in between. What is left then has a label at least as late.
+        """
         unfinished: set[str] = set()
-        for step in (self._relabelled, self._stub, self._relabelled):
+        for step in (self._labelled, self._corrected, self._stub, self._labelled, self._corrected):
             outcomes = self._db.execute([step(label) for label in labels], remaining_ms)
             tried = list(zip(labels, outcomes, strict=True))
             unfinished |= {label.id for label, outcome in tried if outcome is Outcome.THROTTLED}
-            labels = [
-                label for label, o in tried if o in (Outcome.CONDITION_FAILED, Outcome.DUPLICATE)
-            ]
+            labels = [label for label, outcome in tried if outcome in _REFUSED]
         return unfinished
 
     def _stored(self, done: "_Progress", remaining_ms: RemainingMs) -> list[Item]:
-        """What the table holds where it held a decision before; one made on the other path gets our score beside it."""
+        """What the table holds where it held a decision before; one made on the other path gets our score
+        beside it.
+        """
         if not done.taken:
             return []
         try:
@@ -173,7 +182,9 @@ class Decisions:
             for id_, item in stored.items()
             if item["source"] != done.items[id_]["source"] and "score" in done.items[id_]
         ]
-        self._db.execute(other_path, remaining_ms)  # a measurement: a replay that finds it there changes nothing
+        self._db.execute(
+            other_path, remaining_ms
+        )  # a measurement: a replay that finds it there changes nothing
         return list(stored.values())
 
     def _inserted(self, item: Item) -> Statement:
@@ -184,10 +195,11 @@ class Decisions:
     def _joined(self, item: Item) -> Statement:
         return self._update(item, '"scored_at" IS MISSING', [])
 
-    def _relabelled(self, label: Label) -> Statement:
-        time = _number(label.label_time_ms)
-        item = {"pk": {"S": label.id}, **_label_values(label)}
-        return self._update(item, '("label_time" IS MISSING OR "label_time" < ?)', [time])
+    def _labelled(self, label: Label) -> Statement:
+        return self._update(_label_item(label), '"label_time" IS MISSING', [])
+
+    def _corrected(self, label: Label) -> Statement:
+        return self._update(_label_item(label), '"label_time" < ?', [_number(label.label_time_ms)])
 
     def _stub(self, label: Label) -> Statement:
         item = {
@@ -205,7 +217,7 @@ class Decisions:
     def _update(self, item: Item, condition: str, parameters: list[Value]) -> Statement:
         names = [name for name in item if name != "pk"]
         sets = " ".join(f'SET "{name}" = ?' for name in names)
-        text = f'UPDATE "{self._table}" {sets} WHERE "pk" = ? AND {condition}'  # noqa: S608 - a table name and ours
+        text = f'UPDATE "{self._table}" {sets} WHERE "pk" = ? AND {condition}'  # noqa: S608 - our table
         return Statement(text, [*(item[name] for name in names), item["pk"], *parameters], item_bytes(item))
 
 
@@ -239,6 +251,10 @@ def _newest(labels: Iterable[Label]) -> dict[str, Label]:
         if known is None or label.label_time_ms > known.label_time_ms:
             newest[label.id] = label
     return newest
+
+
+def _label_item(label: Label) -> Item:
+    return {"pk": {"S": label.id}, **_label_values(label)}
 
 
 def _label_values(label: Label) -> Item:

@@ -1,4 +1,6 @@
-"""Scoring on the stream: state-stream records that carry `out` become decisions, in order, exactly one an event."""
+"""Scoring on the stream: state-stream records that carry `out` become decisions, in order, exactly one an
+event.
+"""
 
 import base64
 import functools
@@ -11,7 +13,7 @@ import numpy as np
 
 from common.dynamodb import RemainingMs
 from common.settings import Settings, code_root
-from common.telemetry import count, logger, measure, meter, note, observed
+from common.telemetry import count, logger, measure, note, observed
 from scoring import decisions as records
 from scoring.decisions import Decision, Item, Label, Written
 from scoring.judge import Judged
@@ -77,7 +79,7 @@ def decide(wiring: Wiring, delivered: Sequence[Delivered]) -> list[Item]:
 def unfinished(delivered: Sequence[Delivered], ids: set[str]) -> dict[str, Any]:
     """Lambda's partial batch reply: the lowest sequence number that holds one of these ids."""
     for record in delivered if ids else ():
-        if any(row.id in ids for row in (*record.out.rows, *record.out.labels)):
+        if not ids.isdisjoint([r.id for r in record.out.rows] + [r.id for r in record.out.labels]):
             logger().warning("not finished, to be delivered again", extra={"rows": len(ids)})
             return {"batchItemFailures": [{"itemIdentifier": record.sequence}]}
     return {"batchItemFailures": []}
@@ -133,4 +135,3 @@ def _count(written: Written, published: Sequence[Item], unpublished: set[str]) -
     count("DecisionsPublished", flagged - len(unpublished))
     count("LabelsStored", written.labels)
     measure("DecisionLatency", [float(item["latency_ms"]["N"]) for item in written.made])
-    meter()  # the write units are counted where the table is written

@@ -1,4 +1,6 @@
-"""Rows to decisions: one ORT call for the scores, the policy, one ORT call for the reasons of what was flagged."""
+"""Rows to decisions: one ORT call for the scores, the policy, one ORT call for the reasons of what was
+flagged.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,7 +21,9 @@ FEATURES_MISSING = "features_missing"
 
 
 class Judged(NamedTuple):
-    """What became of a batch, a row each: `scores` is None when the fallback decided, and `absent` says why."""
+    """What became of a batch, a row each: `scores` is None when the fallback decided, and `absent` says
+    why.
+    """
 
     model: str | None
     policy: str
@@ -41,7 +45,9 @@ class Judge:
         self._rules: dict[str, Rules] = {}
 
     def judge(self, serving: Serving, spec: Spec | None, batch: Batch) -> Judged:
-        """Decide every row of a batch of one spec; an unknown spec (None) is one that lacks the model's features."""
+        """Decide every row of a batch of one spec; an unknown spec (None) is one that lacks the model's
+        features.
+        """
         columns = _columns(serving.model, spec)
         model = serving.model if columns is not None else None
         absent = serving.absent if serving.model is None else "" if model else FEATURES_MISSING

@@ -8,6 +8,7 @@ from typing import Any
 
 from common.dynamodb import DynamoDB, client
 from common.settings import Settings
+from common.telemetry import meter
 from scoring import policy as policies
 from scoring.bus import Bus
 from scoring.decisions import Decisions
@@ -38,7 +39,7 @@ def wire(settings: Settings, code: Path) -> Wiring:
     policy = policies.parse((code / "policy.toml").read_text(encoding="utf-8"))
     s3: Any = client("s3")
     read_pointers = pointer_reader(client("ssm"), settings.pointer_prefix)
-    db = DynamoDB(client("dynamodb"))
+    db = DynamoDB(client("dynamodb"), meter)
     return Wiring(
         settings,
         spec,
