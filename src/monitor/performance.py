@@ -42,8 +42,8 @@ def roc_auc(negatives: Cells, positives: Cells) -> Bounded:
 def average_precision(negatives: Cells, positives: Cells) -> Bounded:
     """Σ (Rₖ - Rₖ₋₁) · Pₖ from the highest cell down, the cells' lower edges being the thresholds.
 
-    The error is the larger of the distances to the two extreme orders inside the cells (all positives first,
-    all negatives first). NaN without positives.
+    The error is the larger of the distances to the two extremes inside the cells: all positives tied and
+    first, all negatives first. NaN without positives.
 
     >>> average_precision([1, 0], [1, 1]).value
     0.8333333333333333
@@ -54,7 +54,7 @@ def average_precision(negatives: Cells, positives: Cells) -> Bounded:
         return Bounded(math.nan, math.nan)
     true, false = np.cumsum(p), np.cumsum(n)
     value = _area(p / total, true, false)
-    best = _ordered_area(p, true, false - n)
+    best = _area(p / total, true, false - n)
     worst = _ordered_area(p, true, false)
     return Bounded(value, max(best - value, value - worst, 0.0))
 

@@ -29,9 +29,9 @@ DECISIONS = ("approve", "review", "block")
 MAX_CELLS = 48_000
 """A sketch this large is 384 KB before compression: two models' fit in Lambda's 1 MB of window state."""
 
-_MOMENT_STEPS = 4096.0
+MOMENT_STEPS = 4096.0
 _MOMENT_LIMIT = 64.0
-_SCORE_STEPS = float(1 << 20)
+SCORE_STEPS = float(1 << 20)
 _VERSION = 1
 
 LATENCY_EDGES_MS: Floats = np.concatenate(([0.0], np.round(10.0 * 1.2 ** np.arange(72))))
@@ -44,7 +44,8 @@ SCORE_EDGES: Floats = 1.0 / (1.0 + np.exp(-np.linspace(-9.0, 9.0, 145)))
 class Bins:
     """Edges e0 < … < en of one variable, and the baseline's centre and spread its moments are counted in.
 
-    Cells, in order: below e0; [e0, e1) … [en-1, en]; above en; NaN.
+    Cells, in order: below e0; [e0, e1) … [en-1, en]; above en; NaN. A last edge that is there twice
+    makes a bin of that value alone: with (0, 1, 1) the bins are [0, 1) and [1, 1].
     """
 
     name: str
@@ -73,7 +74,7 @@ class Bins:
         """Sum and sum of squares of (value - centre) / spread, in 1/4096; far values count as 64 away."""
         known = values[~np.isnan(values)]
         apart = np.clip((known - self.centre) / self.spread, -_MOMENT_LIMIT, _MOMENT_LIMIT)
-        steps = np.rint(apart * _MOMENT_STEPS).astype(np.int64)
+        steps = np.rint(apart * MOMENT_STEPS).astype(np.int64)
         return np.array([steps.sum(), (steps * steps).sum()], dtype=np.int64)
 
 
@@ -218,7 +219,7 @@ def observe_labels(layout: Layout, rows: Labelled) -> Sketch:
     """The sketch of these labels: by the score and the decision their events got."""
     sketch = zero(layout)
     cell = _GRID.cell_of(rows.scores)
-    steps = np.rint(np.nan_to_num(np.clip(rows.scores, 0.0, 1.0)) * _SCORE_STEPS).astype(np.int64)
+    steps = np.rint(np.nan_to_num(np.clip(rows.scores, 0.0, 1.0)) * SCORE_STEPS).astype(np.int64)
     for label in (False, True):
         mine = rows.labels == label
         row = int(label)
@@ -235,9 +236,14 @@ def encode(sketch: Sketch) -> bytes:
     return bytes([_VERSION]) + sketch.layout.digest + zlib.compress(sketch.counts.astype("<i8").tobytes(), 6)
 
 
+def fits(layout: Layout, data: bytes) -> bool:
+    """Whether `decode` will read it: a bundle that can be read only later gives another layout."""
+    return data[:9] == bytes([_VERSION]) + layout.digest
+
+
 def decode(layout: Layout, data: bytes) -> Sketch:
     """The sketch `encode` was given; InvalidInputError if it was made by another layout or version."""
-    if data[:9] != bytes([_VERSION]) + layout.digest:
+    if not fits(layout, data):
         raise InvalidInputError("a stored sketch was made with other bins than this model's baseline")
     counts = np.frombuffer(zlib.decompress(data[9:]), dtype="<i8").astype(np.int64)
     return Sketch(layout, counts)

@@ -101,7 +101,7 @@ def boolean(raw: bytes, name: str) -> bool:
 
 
 def time_ms(raw: bytes, name: str) -> int:
-    """Epoch milliseconds (floored) of an RFC 3339 string or of epoch seconds or milliseconds, from 1970 on."""
+    """Epoch milliseconds (floored) of an RFC 3339 string, or epoch seconds or milliseconds; from 1970 on."""
     if raw[0] == _QUOTE:
         value = rfc3339_ms(text(raw, name), name)
     elif raw in {b"true", b"false"} or raw[0] in b"[{":

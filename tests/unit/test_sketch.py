@@ -78,6 +78,11 @@ def test_cells_are_below_then_half_open_bins_then_above_then_nan() -> None:
     assert counted.tolist() == [2, 2, 2, 2, 1]
 
 
+def test_a_last_edge_that_is_there_twice_makes_a_bin_of_that_value() -> None:
+    assert Bins("x", (0.0, 1.0, 1.0)).count(np.array([-1.0, 0.0, 0.9, 1.0, 1.1])).tolist() == [1, 2, 1, 1, 0]
+    assert Bins("x", (5.0, 5.0)).count(np.array([4.0, 5.0, 6.0, np.nan])).tolist() == [1, 1, 1, 1]
+
+
 def test_moments_count_from_the_baselines_centre_in_its_spread() -> None:
     bins = Bins("x", (0.0, 1.0), centre=40.0, spread=20.0)
     total, squares = bins.moments(np.array([40.0, 60.0, 10.0, np.nan, 1e30]))

@@ -1,0 +1,145 @@
+"""A bundle: what a model is, beside `model.onnx` itself. Pure; any doubt about the bytes is a
+ModelRefusedError.
+
+`bundle.json` names the model by the sha256 of its bytes and itself by the hash of its own content
+(`version`), so a folder, an S3 prefix and a pointer that carry the same version carry the same model.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from common.errors import ModelRefusedError
+
+FORMAT = 1
+MODEL_FILE, BUNDLE_FILE = "model.onnx", "bundle.json"
+VERSION_DIGITS = 16
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one variable was distributed in training.
+
+    With n edges there are n + 2 counts: below the first edge, one a bin [e0, e1) … [en-2, en-1] (only the
+    last bin holds its upper edge), above the last edge, missing (NaN). `mean` and `std` are of the values
+    that are there.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    mean: float = 0.0
+    std: float = 0.0
+
+
+class Feature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One input of the model: its name and definition hash in the spec, its training median (None: never
+    present).
+    """
+
+    name: str
+    definition: str
+    median: float | None
+    baseline: Baseline
+
+
+class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A score at or above `review` is reviewed, at or above `block` blocked."""
+
+    review: float
+    block: float
+
+
+class Period(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rows with `since` <= event time < `until` (RFC 3339, UTC), and how many of them are labelled
+    positive.
+    """
+
+    since: str
+    until: str
+    rows: int
+    positives: int
+
+
+class Conversion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The proof that ONNX Runtime gives the scores of what was trained, over `rows` rows."""
+
+    rows: int
+    max_difference: float
+    flips: int
+
+
+class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of `bundle.json`. `score` is the baseline of the scores over the test period."""
+
+    format: int = FORMAT
+    version: str = ""
+    estimator: str
+    spec_sha256: str
+    model_sha256: str
+    features: tuple[Feature, ...]
+    score: Baseline
+    thresholds: Thresholds
+    train: Period
+    test: Period
+    metrics: dict[str, float]
+    conversion: Conversion
+
+
+_decoder = msgspec.json.Decoder(Bundle)
+
+
+def sha256(data: bytes) -> str:
+    """The hex sha256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def seal(bundle: Bundle) -> Bundle:
+    """The bundle with its version: the first 16 hex digits of the sha256 of everything else in it."""
+    return msgspec.structs.replace(bundle, version=_content_version(bundle))
+
+
+def encode(bundle: Bundle) -> bytes:
+    """`bundle.json`: the same bytes for the same bundle."""
+    return msgspec.json.format(msgspec.json.encode(bundle), indent=1) + b"\n"
+
+
+def decode(data: bytes, expected_sha256: str | None = None) -> Bundle:
+    """The bundle in these bytes; ModelRefusedError if they are not the expected ones or not a whole
+    bundle.
+    """
+    if expected_sha256 is not None and sha256(data) != expected_sha256:
+        raise ModelRefusedError(
+            f"{BUNDLE_FILE}: sha256 is {sha256(data)}, the pointer says {expected_sha256}"
+        )
+    try:
+        bundle = _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ModelRefusedError(f"{BUNDLE_FILE}: {error}") from error
+    if bundle.format != FORMAT:
+        raise ModelRefusedError(f"{BUNDLE_FILE}: format {bundle.format}, this code reads {FORMAT}")
+    if bundle.version != _content_version(bundle):
+        raise ModelRefusedError(f"{BUNDLE_FILE}: its content is not that of version {bundle.version}")
+    return bundle
+
+
+def check_model(bundle: Bundle, model: bytes) -> None:
+    """ModelRefusedError unless these bytes are the model the bundle speaks of."""
+    if sha256(model) != bundle.model_sha256:
+        raise ModelRefusedError(
+            f"{MODEL_FILE}: sha256 is {sha256(model)} ({len(model)} bytes), "
+            f"bundle {bundle.version} says {bundle.model_sha256}"
+        )
+
+
+def columns(bundle: Bundle, names: Sequence[str], definitions: Sequence[str]) -> list[int] | None:
+    """Where the model's features lie in a vector of the spec with these features, in the model's order.
+
+    None if the spec lacks one, or has one of that name with another definition.
+    """
+    place = {feature: n for n, feature in enumerate(zip(names, definitions, strict=True))}
+    found = [place.get((feature.name, feature.definition)) for feature in bundle.features]
+    return None if None in found else [n for n in found if n is not None]
+
+
+def _content_version(bundle: Bundle) -> str:
+    return sha256(msgspec.json.encode(msgspec.structs.replace(bundle, version="")))[:VERSION_DIGITS]

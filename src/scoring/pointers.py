@@ -1,0 +1,57 @@
+"""What a pointer says: which version is in use, the hash of its `bundle.json`, and what was in use before it.
+Pure.
+"""
+
+import msgspec
+
+from common.errors import ModelRefusedError
+from scoring.bundle import BUNDLE_FILE, MODEL_FILE
+
+CHAMPION = "champion"
+
+
+class Version(msgspec.Struct, frozen=True):
+    """A registered bundle: `sha256` is of its `bundle.json`, which holds the hash of `model.onnx`."""
+
+    version: str
+    sha256: str
+
+
+class Pointer(msgspec.Struct, frozen=True):
+    """The value of an SSM parameter `<prefix>/champion`, as JSON. `at` is RFC 3339, `reason` is for
+    people.
+    """
+
+    version: str
+    sha256: str
+    previous: Version | None = None
+    at: str = ""
+    reason: str = ""
+
+    @property
+    def current(self) -> Version:
+        """The version it points to."""
+        return Version(self.version, self.sha256)
+
+
+def decode(text: str) -> Pointer:
+    """The pointer in a parameter's value; ModelRefusedError if it is none."""
+    try:
+        return msgspec.json.decode(text, type=Pointer)
+    except msgspec.MsgspecError as error:
+        raise ModelRefusedError(f"the pointer is not readable: {error}") from error
+
+
+def encode(pointer: Pointer) -> str:
+    """The parameter's value."""
+    return msgspec.json.encode(pointer).decode()
+
+
+def bundle_key(version: str) -> str:
+    """Where a version's `bundle.json` lies in the data bucket."""
+    return f"models/{version}/{BUNDLE_FILE}"
+
+
+def model_key(version: str) -> str:
+    """Where a version's `model.onnx` lies in the data bucket."""
+    return f"models/{version}/{MODEL_FILE}"

@@ -1,0 +1,105 @@
+"""Reads what a stack's monitor has stored: drift from `monitor-windows`, cost from the metered metrics."""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from common.errors import InvalidInputError
+from monitor.compare import Comparison, compare, total
+from monitor.cost import DECISIONS, NAMES, Cost, cost
+from monitor.store import Store
+
+NAMESPACE = "streamscore"
+_MINUTE_S, _HOUR_S = 60, 3600
+_MOST_POINTS = 1440
+
+
+class Stack(Protocol):
+    """What is needed of a deployed or local stack."""
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """CloudFormation's outputs."""
+
+    def client(self, service: str) -> Any:
+        """A client of the stack's account, or of the emulator."""
+
+
+def store_of(stack: Stack) -> Store:
+    """The stack's monitoring data."""
+    clients = (stack.client(service) for service in ("dynamodb", "s3", "ssm"))
+    return Store(stack.outputs["MonitorTableName"], stack.outputs["DataBucketName"], *clients)
+
+
+def drift(
+    stack: Stack, since: datetime, until: datetime, version: str | None = None
+) -> tuple[str, Comparison]:
+    """(model version, its windows with since <= start < until against its baseline); by default the champion.
+
+    Raises InvalidInputError if no model is promoted, or the version is not registered.
+    """
+    store = store_of(stack)
+    version = version or store.champion(stack.outputs["PointerPrefix"])
+    if version is None:
+        raise InvalidInputError("no model is promoted yet; run `streamscore promote BUNDLE`")
+    bundle = store.bundle(version)
+    if bundle is None:
+        raise InvalidInputError(
+            f"model {version} is not registered; `streamscore models` lists those that are"
+        )
+    layout = store.model(version).layout
+    found = store.windows(version, _iso(since), _iso(until), layout)
+    return version, compare(bundle, total(layout, (sketch for _, sketch in found)))
+
+
+def counted(stack: Stack, version: str, since: datetime, until: datetime) -> int:
+    """Decisions the monitor counted for a model version (`none`: those no model made) in those windows."""
+    store = store_of(stack)
+    layout = store.model(version).layout
+    return total(
+        layout, (sketch for _, sketch in store.windows(version, _iso(since), _iso(until), layout))
+    ).decided
+
+
+def metered(stack: Stack, since: datetime, until: datetime) -> Cost:
+    """What the stack's functions metered from `since` to `until`, in whole minutes (past a day, hours)."""
+    cloudwatch = stack.client("cloudwatch")
+    sums: dict[tuple[str, str], float] = {}
+    for service, name, dimensions in _listed(cloudwatch, {*NAMES, DECISIONS}):
+        value = _sum(cloudwatch, name, dimensions, since, until)
+        sums[service, name] = sums.get((service, name), 0.0) + value
+    return cost(sums)
+
+
+def _listed(cloudwatch: Any, wanted: set[str]) -> Iterator[tuple[str, str, list[dict[str, str]]]]:
+    for page in cloudwatch.get_paginator("list_metrics").paginate(Namespace=NAMESPACE):
+        for metric in page["Metrics"]:
+            if metric["MetricName"] in wanted:
+                service = {d["Name"]: d["Value"] for d in metric["Dimensions"]}.get("service", "")
+                yield service, metric["MetricName"], metric["Dimensions"]
+
+
+def _sum(
+    cloudwatch: Any, name: str, dimensions: list[dict[str, str]], since: datetime, until: datetime
+) -> float:
+    minutes = (until - since).total_seconds() / _MINUTE_S
+    period = _MINUTE_S if minutes < _MOST_POINTS - 2 else _HOUR_S
+    answer = cloudwatch.get_metric_statistics(
+        Namespace=NAMESPACE,
+        MetricName=name,
+        Dimensions=dimensions,
+        StartTime=_floor(since, period),
+        EndTime=_floor(until, period) + timedelta(seconds=period),
+        Period=period,
+        Statistics=["Sum"],
+    )
+    return math.fsum(point["Sum"] for point in answer["Datapoints"])
+
+
+def _floor(at: datetime, period_s: int) -> datetime:
+    return datetime.fromtimestamp(at.timestamp() // period_s * period_s, tz=UTC)
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
