@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import Any, Protocol
 
 import botocore.session
@@ -97,28 +98,40 @@ class DynamoDB:
         self._jitter = jitter
         self._threads = ThreadPoolExecutor(WIDTH, thread_name_prefix="dynamodb")
 
-    def batch_get(self, table: str, keys: Sequence[str], remaining_ms: RemainingMs) -> list[dict[str, Any]]:
-        """The items of `keys` (their `pk`) that exist, in no order; raises TransientError when time is up."""
+    def batch_get(
+        self, table: str, keys: Sequence[str], attributes: Sequence[str], remaining_ms: RemainingMs
+    ) -> list[dict[str, Any]]:
+        """Attributes of the items of `keys` (`pk`) that exist, in no order; TransientError when late."""
         chunks = _chunks(keys, KEYS_PER_READ)
-        return [i for items in self._each(lambda c: self._get(table, c, remaining_ms), chunks) for i in items]
+        return list(chain(*self._each(lambda c: self._get(table, c, attributes, remaining_ms), chunks)))
 
     def execute(self, statements: Sequence[Statement], remaining_ms: RemainingMs) -> list[Outcome]:
         """Run the statements, each on its own terms; one outcome a statement, in order."""
         chunks = _chunks(statements, STATEMENTS_PER_WRITE)
-        return [
-            o for outcomes in self._each(lambda c: self._write(c, remaining_ms), chunks) for o in outcomes
-        ]
+        return list(chain(*self._each(lambda c: self._write(c, remaining_ms), chunks)))
 
     def pause(self, attempt: int) -> None:
         """Wait before try number `attempt` (from 1): full jitter under a bound that doubles."""
-        self._sleep(min(_FIRST_PAUSE_S * 2 ** min(attempt - 1, 10), _LONGEST_PAUSE_S) * self._jitter())
+        self._sleep(self._pause_s(attempt))
+
+    def _pause_s(self, attempt: int) -> float:
+        longest_s: float = _FIRST_PAUSE_S * 2 ** min(attempt - 1, 10)
+        return min(longest_s, _LONGEST_PAUSE_S) * self._jitter()
 
     def _each[C, R](self, call: Callable[[C], R], chunks: list[C]) -> list[R]:
         return list(self._threads.map(call, chunks)) if len(chunks) > 1 else [call(c) for c in chunks]
 
-    def _get(self, table: str, keys: Sequence[str], remaining_ms: RemainingMs) -> list[dict[str, Any]]:
+    def _get(
+        self, table: str, keys: Sequence[str], attributes: Sequence[str], remaining_ms: RemainingMs
+    ) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
-        wanted: Any = {table: {"Keys": [{"pk": {"S": key}} for key in keys], "ConsistentRead": True}}
+        names = {f"#{n}": name for n, name in enumerate(attributes)}
+        asked = {
+            "ProjectionExpression": ",".join(names),
+            "ExpressionAttributeNames": names,
+            "ConsistentRead": True,
+        }
+        wanted: Any = {table: {"Keys": [{"pk": {"S": key}} for key in keys], **asked}}
         for _ in self._tries(remaining_ms):
             answer = self._call("batch_get_item", RequestItems=wanted)
             if answer is None:
@@ -165,11 +178,11 @@ class DynamoDB:
         return answer
 
     def _tries(self, remaining_ms: RemainingMs) -> Iterator[int]:
-        """1, 2, … with a pause between, for as long as more than the reserve is left; at least one."""
-        attempt = 0
-        while attempt == 0 or remaining_ms() > RESERVE_MS:
-            if attempt:
-                self.pause(attempt)
+        """1, 2, … with a pause between, until a pause would eat into the reserve; at least one."""
+        attempt = 1
+        yield attempt
+        while remaining_ms() - (pause_s := self._pause_s(attempt)) * 1000 > RESERVE_MS:
+            self._sleep(pause_s)
             attempt += 1
             yield attempt
 

@@ -1,6 +1,9 @@
 """How a state item's bytes are laid out: `out`, the rows to score; `w` and `s`, what the entity remembers."""
 
-from typing import Any
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -50,6 +53,11 @@ def encode_out(out: Out) -> bytes:
     return _encoder.encode(out)
 
 
+def packed_size(thing: object) -> int:
+    """How many bytes MessagePack makes of plain data."""
+    return len(_encoder.encode(thing))
+
+
 def decode_out(blob: bytes) -> Out:
     """The inverse of encode_out; raises InvalidInputError for an unknown version or other bytes."""
     try:
@@ -61,3 +69,129 @@ def decode_out(blob: bytes) -> Out:
             f"out: version {out.version}, this code reads {OUT_VERSION}; deploy scoring first"
         )
     return out
+
+
+Order = tuple[int, int]
+"""(sequence, sub-sequence): where a record stands within its shard."""
+
+BEFORE_ALL: Order = (-1, -1)
+STATE_VERSION = 1
+RETENTION_MS = 168 * 3_600_000
+_DAY_MS = 86_400_000
+_SHARD_ID = re.compile(r"shardId-(\d{12})")
+
+
+class Mark(msgspec.Struct, array_like=True, frozen=True):
+    """A watermark: the last position of one shard that an item has seen, and when that record arrived."""
+
+    shard: int
+    sequence: bytes
+    sub_sequence: int
+    arrival_s: int
+
+
+class Repeat(msgspec.Struct, array_like=True, frozen=True):
+    """Where a producer's duplicate lies that a watermark has passed and that can be delivered again."""
+
+    shard: int
+    sequence: bytes
+    sub_sequence: int
+
+
+class Memory(msgspec.Struct, array_like=True, frozen=True):
+    """The `s` attribute: ids and labels remembered (packed, oldest first), repeats, and the kernel's blob."""
+
+    version: int
+    ids: bytes
+    labels: bytes
+    repeats: tuple[Repeat, ...]
+    blob: bytes
+
+
+class Stored(NamedTuple):
+    """An item as it lies in the table; version 0 stands for no item."""
+
+    v: int
+    w: bytes
+    s: bytes
+
+
+ABSENT = Stored(0, b"", b"")
+
+
+@dataclass(slots=True)
+class Item:
+    """One entity's item as the batch of one shard sees it; `mark` is that shard's watermark."""
+
+    v: int = 0
+    mark: Order = BEFORE_ALL
+    arrival_ms: int = 0
+    other_marks: tuple[Mark, ...] = ()
+    ids: bytes = b""
+    labels: bytes = b""
+    repeats: frozenset[Order] = frozenset()
+    other_repeats: tuple[Repeat, ...] = ()
+    blob: bytes = b""
+    changed: bool = False
+
+
+_marks_decoder = msgspec.msgpack.Decoder(tuple[Mark, ...])
+_memory_decoder = msgspec.msgpack.Decoder(Memory)
+
+
+def shard_number(shard_id: str) -> int:
+    """A number for a shard: Kinesis's own, or 63 bits of hash for an id of another form.
+
+    >>> shard_number("shardId-000000000006")
+    6
+    """
+    if match := _SHARD_ID.fullmatch(shard_id):
+        return int(match[1])
+    digest = hashlib.blake2b(shard_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest) | 1 << 63
+
+
+def decode_item(stored: Stored, shard: int) -> Item:
+    """The item as a batch of `shard` sees it. Raises InvalidInputError for an unknown version."""
+    if not stored.v:
+        return Item()
+    memory = _memory_decoder.decode(stored.s)
+    if memory.version != STATE_VERSION:
+        raise InvalidInputError(f"state: version {memory.version}, this code reads {STATE_VERSION}")
+    item = Item(stored.v, ids=memory.ids, labels=memory.labels, blob=memory.blob)
+    marks = _marks_decoder.decode(stored.w)
+    for mark in marks:
+        if mark.shard == shard:
+            item.mark = int.from_bytes(mark.sequence), mark.sub_sequence
+            item.arrival_ms = mark.arrival_s * 1000
+    item.other_marks = tuple(mark for mark in marks if mark.shard != shard)
+    if memory.repeats:
+        mine = [r for r in memory.repeats if r.shard == shard]
+        item.repeats = frozenset((int.from_bytes(r.sequence), r.sub_sequence) for r in mine)
+        item.other_repeats = tuple(r for r in memory.repeats if r.shard != shard)
+    return item
+
+
+def kernel_blob(s: bytes) -> bytes:
+    """The kernel's part of an item's `s`."""
+    return _memory_decoder.decode(s).blob
+
+
+def encode_item(item: Item, shard: int, now_ms: int) -> tuple[bytes, bytes]:
+    """(w, s) of an item. Other shards' watermarks are let go once older than stream retention and a day."""
+    oldest_s = (now_ms - RETENTION_MS - _DAY_MS) // 1000
+    marks = tuple(mark for mark in item.other_marks if mark.arrival_s >= oldest_s)
+    repeats = item.other_repeats
+    if repeats:
+        alive = {mark.shard for mark in marks}
+        repeats = tuple(r for r in repeats if r.shard in alive)
+    if item.repeats:
+        repeats += tuple(Repeat(shard, _packed(at[0]), at[1]) for at in sorted(item.repeats))
+    if item.mark != BEFORE_ALL:
+        marks += (Mark(shard, _packed(item.mark[0]), item.mark[1], item.arrival_ms // 1000),)
+    memory = Memory(STATE_VERSION, item.ids, item.labels, repeats, item.blob)
+    return _encoder.encode(marks), _encoder.encode(memory)
+
+
+def _packed(sequence: int) -> bytes:
+    return sequence.to_bytes((sequence.bit_length() + 7) // 8)

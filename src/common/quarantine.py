@@ -1,0 +1,84 @@
+"""Where records go that can never be applied: an object on S3 a batch, a line a record, payload and all."""
+
+import base64
+import gzip
+import json
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError, HTTPClientError
+
+from common.dynamodb import RESERVE_MS, RemainingMs
+from common.errors import TransientError
+from common.records import Refused
+
+_PAUSE_S = 0.2
+_NEVER = frozenset({"AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+
+
+class Quarantine:
+    """The `quarantine/` folder of the data bucket. `client` makes the S3 client, at the first bad record."""
+
+    def __init__(
+        self,
+        client: Callable[[], Any],
+        bucket: str,
+        function: str,
+        kind: str = "kinesis",
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._make_client = client
+        self._client: Any = None
+        self._bucket = bucket
+        self._function = function
+        self._kind = kind
+        self._sleep = sleep
+
+    def put(self, refused: Sequence[Refused], remaining_ms: RemainingMs) -> str:
+        """Write records of one shard as one object and return its key; raises TransientError when time is up.
+
+        The key is made of the first record's position and arrival day, so writing a batch again replaces it.
+        """
+        key = _key(self._function, refused[0])
+        body = gzip.compress(b"".join(_line(r, self._kind) for r in refused), mtime=0)
+        self._client = self._client or self._make_client()
+        while not self._try(key, body):
+            if remaining_ms() <= RESERVE_MS:
+                raise TransientError(f"quarantine: {key} was not written before the invocation's time was up")
+            self._sleep(_PAUSE_S)
+        return key
+
+    def _try(self, key: str, body: bytes) -> bool:
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/gzip")
+        except HTTPClientError:
+            return False
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _NEVER:
+                raise
+            return False
+        return True
+
+
+def _key(function: str, first: Refused) -> str:
+    record = first.record
+    day = datetime.fromtimestamp(record.arrival_ms / 1000, UTC)
+    return f"quarantine/{day:%Y/%m/%d}/{function}-{record.shard}-{record.sequence}.jsonl.gz"
+
+
+def _line(refused: Refused, kind: str) -> bytes:
+    record = refused.record
+    line = {
+        "reason": refused.reason,
+        "message": refused.message,
+        "shard": record.shard,
+        "sequence": record.sequence,
+        "sub_sequence": record.sub_sequence,
+        "arrival_ms": record.arrival_ms,
+        "trace": refused.trace,
+        "payload": base64.b64encode(record.data).decode(),
+        "kind": kind,
+    }
+    return json.dumps(line).encode() + b"\n"

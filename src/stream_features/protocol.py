@@ -1,0 +1,131 @@
+"""The order of reads and writes that makes a delivery exactly-once in effect, without doing any of them.
+
+`apply_delivery` is a generator: it yields what to read and what to save and is sent the answers. So it runs
+against DynamoDB, or against a model of it with every fault at every step. The order, which was model-checked:
+read shared items, then primaries; fold; write primaries, their rows in `out`; only then write shared items,
+folded under the primaries' durable verdicts, and only with the records below the lowest whose primary is not
+durable. (Otherwise a crash leaves a terminal that holds events whose rows are not yet computed.)
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+from stream_features.spec import Spec
+from stream_features.state import ABSENT, Stored
+from stream_features.turn import Part, Turn, Write, flushes
+from stream_features.verdict import Delivery, Verdict
+
+TRIES = 10
+
+
+class Read(NamedTuple):
+    """Asks for items by key; answered by those that exist, or by None if they cannot be had in time."""
+
+    keys: Sequence[str]
+    attempt: int
+
+
+class Save(NamedTuple):
+    """Asks for conditional writes; answered by one Saved a write."""
+
+    writes: Sequence[Write]
+
+
+class Saved(Enum):
+    """DONE: durable. CONFLICT: the item is not what was read. UNFINISHED: not acknowledged in time."""
+
+    DONE = "done"
+    CONFLICT = "conflict"
+    UNFINISHED = "unfinished"
+
+
+@dataclass(slots=True)
+class Applied:
+    """What became of a delivery. `unfinished`: index of the first record to be delivered again, or None."""
+
+    unfinished: int | None = None
+    done: list[Write] = field(default_factory=list)
+    conflicts: int = 0
+    duplicates: int = 0
+    replays: int = 0
+
+
+type Steps[R] = Generator[Read | Save, Any, R]
+
+
+def apply_delivery(spec: Spec, delivery: Delivery, now_ms: int) -> Steps[Applied]:
+    """Apply every record of the delivery; `now_ms` becomes the version of items that are new."""
+    applied = Applied()
+    for first, end in flushes(spec, delivery):
+        cut = yield from _apply_part(Part(spec, delivery.part(first, end), now_ms), applied)
+        if cut is not None:
+            applied.unfinished = first + cut
+            break
+    return applied
+
+
+def _apply_part(part: Part, applied: Applied) -> Steps[int | None]:
+    """Primaries, then shared items; the index of the first unfinished record, or None."""
+    turn, open_primaries = yield from _save_primaries(part, applied)
+    if turn is None:
+        return 0
+    cut = part.first_with(open_primaries)
+    open_shared = yield from _save_shared(part, turn, cut, applied)
+    return min((n for n in (cut, part.first_with(open_shared)) if n is not None), default=None)
+
+
+def _save_primaries(part: Part, applied: Applied) -> Steps[tuple[Turn | None, set[str]]]:
+    """The last fold, and the primaries not durable under its verdicts.
+
+    A conflict reads and folds everything again: another lane may have changed what the rows depend on.
+    """
+    turn: Turn | None = None
+    conflicts: set[str] = set()
+    late: set[str] = set()
+    for attempt in range(TRIES):
+        shared = (yield Read(part.shared, attempt)) if part.shared else {}
+        primaries = (yield Read(part.primaries, attempt)) if shared is not None else None
+        if primaries is None:
+            break
+        turn = part.fold({**shared, **primaries})
+        if attempt == 0:
+            applied.duplicates += turn.settled.verdicts.count(Verdict.DUPLICATE)
+            applied.replays += turn.settled.verdicts.count(Verdict.REPLAY)
+        conflicts = yield from _save([w for w in turn.primary_writes() if w.pk not in late], late, applied)
+        if not conflicts:
+            break
+    return turn, late | conflicts
+
+
+def _save_shared(part: Part, turn: Turn, cut: int | None, applied: Applied) -> Steps[set[str]]:
+    """Write the shared items, re-reading those in conflict; the ones that are not durable."""
+    late: set[str] = set()
+    if cut == 0:
+        return late
+    if cut is not None:
+        turn = part.fold_shared(turn, {key: turn.stored[key] for key in part.shared}, cut)
+    conflicts = yield from _save(turn.shared_writes(), late, applied)
+    for attempt in range(1, TRIES):
+        stored: Mapping[str, Stored] | None = (yield Read(sorted(conflicts), attempt)) if conflicts else None
+        if stored is None:
+            break
+        again = part.fold_shared(turn, {key: stored.get(key, ABSENT) for key in conflicts}, cut)
+        conflicts = yield from _save(again.shared_writes(), late, applied)
+    return late | conflicts
+
+
+def _save(writes: Sequence[Write], late: set[str], applied: Applied) -> Steps[set[str]]:
+    """One round of writes: the keys in conflict; those not acknowledged join `late`."""
+    answers: Sequence[Saved] = (yield Save(writes)) if writes else ()
+    conflicts = set()
+    for write, saved in zip(writes, answers, strict=True):
+        if saved is Saved.DONE:
+            applied.done.append(write)
+        elif saved is Saved.CONFLICT:
+            conflicts.add(write.pk)
+        else:
+            late.add(write.pk)
+    applied.conflicts += len(conflicts)
+    return conflicts

@@ -1,0 +1,97 @@
+"""The state table: reads items, writes them on condition, and runs a delivery's exchange against it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from common.dynamodb import RESERVE_MS, DynamoDB, Outcome, RemainingMs, Statement
+from common.errors import TransientError
+from stream_features.protocol import Applied, Read, Saved, Steps
+from stream_features.state import Stored
+from stream_features.turn import Write
+
+_SAVED = {
+    Outcome.OK: Saved.DONE,
+    Outcome.CONDITION_FAILED: Saved.CONFLICT,
+    Outcome.DUPLICATE: Saved.CONFLICT,
+    Outcome.THROTTLED: Saved.UNFINISHED,
+}
+_ITEM_FRAME_BYTES = 32  # attribute names and the two numbers
+
+
+class Store(Protocol):
+    """Where state items live."""
+
+    def read(self, keys: Sequence[str], attempt: int) -> Mapping[str, Stored] | None:
+        """The items that exist, or None if they cannot be had in time; pauses before all but attempt 0."""
+
+    def save(self, writes: Sequence[Write]) -> Sequence[Saved]:
+        """Each write on its own condition."""
+
+
+def run(exchange: Steps[Applied], store: Store) -> Applied:
+    """Carry out what the exchange asks for until it is done."""
+    answer: Any = None
+    while True:
+        try:
+            request = exchange.send(answer)
+        except StopIteration as end:
+            applied: Applied = end.value
+            return applied
+        if isinstance(request, Read):
+            answer = store.read(request.keys, request.attempt)
+        else:
+            answer = store.save(request.writes)
+
+
+class StateTable:
+    """The DynamoDB table `state`, for as long as `remaining_ms` allows."""
+
+    def __init__(self, dynamodb: DynamoDB, table: str, remaining_ms: RemainingMs) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._remaining_ms = remaining_ms
+
+    def read(self, keys: Sequence[str], attempt: int = 0) -> Mapping[str, Stored] | None:
+        """See Store."""
+        if attempt:
+            if self._remaining_ms() <= RESERVE_MS:
+                return None
+            self._dynamodb.pause(attempt)
+        try:
+            items = self._dynamodb.batch_get(self._table, keys, _ATTRIBUTES, self._remaining_ms)
+        except TransientError:
+            return None
+        return {
+            item["pk"]["S"]: Stored(int(item["v"]["N"]), item["w"]["B"], item["s"]["B"]) for item in items
+        }
+
+    def save(self, writes: Sequence[Write]) -> Sequence[Saved]:
+        """See Store."""
+        outcomes = self._dynamodb.execute([self._statement(write) for write in writes], self._remaining_ms)
+        return [_SAVED[outcome] for outcome in outcomes]
+
+    def _statement(self, write: Write) -> Statement:
+        v, ttl = {"N": str(write.v)}, {"N": str(write.ttl_s)}
+        values: list[dict[str, Any]] = [v, {"B": write.w}, {"B": write.s}, ttl]
+        if write.out is not None:
+            values.append({"B": write.out})
+        size = len(write.pk) + len(write.w) + len(write.s) + len(write.out or b"") + _ITEM_FRAME_BYTES
+        pk = {"S": write.pk}
+        if write.read_v == 0:
+            return Statement(_insert(self._table, write.out is not None), [pk, *values], size)
+        read_v = {"N": str(write.read_v)}
+        return Statement(_update(self._table, write.out is not None), [*values, pk, read_v], size)
+
+
+_ATTRIBUTES = ("pk", "v", "w", "s")
+
+
+def _insert(table: str, with_out: bool) -> str:
+    out = ", 'out': ?" if with_out else ""
+    return f"INSERT INTO \"{table}\" VALUE {{'pk': ?, 'v': ?, 'w': ?, 's': ?, 'ttl': ?{out}}}"
+
+
+def _update(table: str, with_out: bool) -> str:
+    """`out` never outlives its write: it is replaced or removed."""
+    out = 'SET "out"=?' if with_out else 'REMOVE "out"'
+    return f'UPDATE "{table}" SET v=? SET w=? SET s=? SET "ttl"=? {out} WHERE pk=? AND v=?'  # noqa: S608 - own table

@@ -1,0 +1,124 @@
+"""Kinesis events become records with positions; aggregates are taken apart."""
+
+import base64
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import RecordRefusedError
+from common.records import Record, deaggregate, kinesis_records
+
+SHARD = "shardId-000000000006"
+
+
+def varint(value: int) -> bytes:
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def aggregate(*datas: bytes, body: bytes | None = None) -> bytes:
+    """A KPL aggregate as the producer library writes it: a table of partition keys, then records."""
+    if body is None:
+        body = field(1, b"key") + b"".join(field(3, field(1, 0) + field(3, data)) for data in datas)
+    return b"\xf3\x89\x9a\xc2" + body + hashlib.md5(body).digest()
+
+
+def entry(data: bytes, sequence: str = "49590338271490256608559692538361571095921575989136588898") -> dict:
+    kinesis = {
+        "partitionKey": "1",
+        "sequenceNumber": sequence,
+        "data": base64.b64encode(data).decode(),
+        "approximateArrivalTimestamp": 1545084650.987,
+    }
+    return {"kinesis": kinesis, "eventSource": "aws:kinesis", "eventID": f"{SHARD}:{sequence}"}
+
+
+def test_a_plain_record_keeps_its_bytes_position_and_arrival_in_milliseconds():
+    records, refused = kinesis_records({"Records": [entry(b"Hello")]})
+    sequence = "49590338271490256608559692538361571095921575989136588898"
+    assert records == [Record(SHARD, sequence, 0, 1545084650987, b"Hello")]
+    assert records[0].order == (int(sequence), 0)
+    assert refused == []
+
+
+def test_an_empty_event_has_no_records():
+    assert kinesis_records({"Records": []}) == ([], [])
+
+
+@given(st.lists(st.binary(max_size=300), max_size=20))
+def test_the_records_of_an_aggregate_come_out_in_order_with_sub_sequences_from_zero(datas):
+    records, refused = kinesis_records({"Records": [entry(aggregate(*datas))]})
+    assert [(r.sub_sequence, r.data) for r in records] == list(enumerate(datas))
+    assert refused == []
+
+
+def test_explicit_hash_keys_and_fixed_width_fields_do_not_disturb_an_aggregate():
+    record = (
+        field(1, 0)
+        + field(2, 0)
+        + field(3, b"x")
+        + varint(9 << 3 | 1)
+        + b"8 bytes!"
+        + varint(8 << 3 | 5)
+        + b"4444"
+    )
+    body = field(1, b"key") + field(2, b"1234") + field(3, record)
+    assert deaggregate(aggregate(body=body)) == [b"x"]
+
+
+def test_a_wrong_digest_means_a_plain_record_that_happens_to_begin_so():
+    data = aggregate(b"a")[:-1] + b"?"
+    assert deaggregate(data) == [data]
+
+
+def test_the_magic_number_alone_is_a_plain_record():
+    assert deaggregate(b"\xf3\x89\x9a\xc2") == [b"\xf3\x89\x9a\xc2"]
+
+
+MALFORMED = {
+    "a length past the end": varint(3 << 3 | 2) + varint(99) + b"short",
+    "an endless varint": b"\xff" * 12,
+    "a number cut off": b"\xff",
+    "a group": varint(1 << 3 | 3),
+    "a record without data": field(3, field(1, 0)),
+    "a record that is a number": field(3, 7),
+    "data that is a number": field(3, field(1, 0) + field(3, 7)),
+    "a fixed field cut off": varint(9 << 3 | 1) + b"123",
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_aggregate_is_refused_whole_and_the_next_record_still_read(body):
+    bad = aggregate(body=body)
+    records, refused = kinesis_records({"Records": [entry(bad, "1"), entry(b"good", "2")]})
+    assert [r.data for r in records] == [b"good"]
+    assert [(r.reason, r.record.data) for r in refused] == [("malformed_aggregate", bad)]
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_under_a_right_digest_raise_anything_but_a_refusal(body):
+    try:
+        parts = deaggregate(aggregate(body=body))
+    except RecordRefusedError as error:
+        assert error.reason == "malformed_aggregate"
+    else:
+        assert all(isinstance(part, bytes) for part in parts)
+
+
+def test_data_that_is_not_base64_is_refused_with_what_was_there():
+    bad = entry(b"")
+    bad["kinesis"]["data"] = "%%%"
+    records, refused = kinesis_records({"Records": [bad]})
+    assert records == []
+    assert (refused[0].reason, refused[0].record.data) == ("bad_base64", b"%%%")
