@@ -1,4 +1,4 @@
-"""Writes events/*.json, one sample event for each function and trigger. Run it after changing the contract."""
+"""Writes events/*.json, one sample event for each function and trigger: run it when the contract changes."""
 
 import json
 from pathlib import Path
