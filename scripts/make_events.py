@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from stream_features.spec import parse
-from streamscore.sample_events import sample_events
+from streamscore.samples.catalogue import sample_events
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -12,7 +12,7 @@ from stream_features.events import decoder
 from stream_features.intake import take
 from stream_features.spec import Spec, parse
 from stream_features.state import Out, decode_out
-from streamscore.sample_events import sample_events
+from streamscore.samples.catalogue import sample_events
 
 ROOT = Path(__file__).resolve().parents[2]
 
