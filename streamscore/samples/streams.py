@@ -40,11 +40,8 @@ class _EmptyTable:
 
 def state_stream_event(spec: Spec, batch: Json) -> Json:
     """What the state table's stream tells the scorer after a batch of new entities was applied."""
-    table = _EmptyTable()
-    run(
-        apply_delivery(spec, take(batch, spec, decoder(spec)).delivery, int(ARRIVED.timestamp() * 1000)),
-        table,
-    )
+    table, now_ms = _EmptyTable(), int(ARRIVED.timestamp() * 1000)
+    run(apply_delivery(spec, take(batch, spec, decoder(spec)).delivery, now_ms), table)
     images = [_image(write) for write in table.writes if write.out is not None]
     return {"Records": [stream_record("state", place, image) for place, image in enumerate(images)]}
 
@@ -90,8 +87,8 @@ def window_events(spec: Spec, state_stream: Json) -> dict[str, Json]:
     rows = [row for out in outs for row in out.rows]
     decisions = [_decision(spec, place, row) for place, row in enumerate(rows)]
     labels = {"label": {"BOOL": True}, "label_time": {"N": str(int(STARTED.timestamp() * 1000) + 30_000)}}
-    records = [stream_record("decisions", place, image) for place, image in enumerate(images)]
-    records.append(stream_record("decisions", len(images), images[0] | labels, images[0]))
+    records = [stream_record("decisions", place, decision) for place, decision in enumerate(decisions)]
+    records.append(stream_record("decisions", len(records), decisions[0] | labels, decisions[0]))
     window = {
         "window": {"start": iso(STARTED), "end": iso(STARTED + timedelta(minutes=5))},
         "shardId": "shardId-00000001795521600000-00000000",
