@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from streamscore.samples.purchases import ACCOUNT, REGION, Json
+from streamscore.samples.purchases import ACCOUNT, ARRIVED, REGION, Json
 
 _FIRST_SEQUENCE = 49_671_234_567_890_123_456_789_012_345_678_901_234_567_890_123_456_780_000
 _SHARD = "shardId-000000000000"

@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from scoring.decisions import Decision, kept_values, to_item
-
 from monitor import baseline, windows
 from monitor.images import news
+from scoring.decisions import Decision, kept_values, to_item
 from scoring.policy import Action, Verdict
 from scoring.reasons import Reason
 from stream_features.events import decoder
