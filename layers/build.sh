@@ -20,7 +20,7 @@ find . -type f \( -name '*.pyi' -o -name '*.a' -o -name '*.h' -o -name '*_tests*
 find . -type f -path '*.dist-info/*' \( -name RECORD -o -name INSTALLER -o -name REQUESTED -o -name direct_url.json \) -delete
 case "$name" in
     runtime)
-        rm -rf numpy/f2py numpy/distutils numpy/doc numpy/_pyinstaller numpy/random numpy/typing
+        rm -rf numpy/f2py numpy/distutils numpy/doc numpy/_pyinstaller numpy/random
         ;;
     onnx)
         # InferenceSession needs the extension and seven modules; the rest quantises, benchmarks and converts models.

@@ -1,0 +1,17 @@
+"""Which features.toml a command works with."""
+
+from pathlib import Path
+
+from common.errors import InvalidInputError
+from common.settings import code_root
+from stream_features.spec import Spec, parse
+
+
+def read_spec(path: Path | None) -> Spec:
+    """The spec in ``path``, else the project's own; InvalidInputError says what is wrong and where."""
+    path = path or code_root() / "features.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{path}: cannot be read as a spec: {error}") from error
+    return parse(text, str(path))
