@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from streamscore.cli._progress import TerminalProgress
-from streamscore.cli._spec import read_spec, spec_option
+from streamscore.cli._spec import read_spec
 from streamscore.training.backfill import backfill, to_frame
 from streamscore.training.files import written_whole
 
@@ -15,8 +15,13 @@ from streamscore.training.files import written_whole
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="FEATURES file."
 )
-@spec_option
-def command(events: Path, output: Path, spec_path: Path) -> None:
+@click.option(
+    "--spec",
+    "spec_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The feature spec; by default the project's own.",
+)
+def command(events: Path, output: Path, spec_path: Path | None) -> None:
     """Compute the features of every event in EVENTS as they would have been served at its time.
 
     Writes Parquet: id, time, entity columns, one float32 column per feature in spec order, and the label if

@@ -9,7 +9,7 @@ import click
 import polars as pl
 
 from stream_features.spec import Spec
-from streamscore.cli._spec import read_spec, spec_option
+from streamscore.cli._spec import read_spec
 from streamscore.training.rows import Refusal
 from streamscore.training.tables import Table, read_table
 
@@ -18,9 +18,14 @@ SHOWN = 20
 
 @click.command()
 @click.argument("events", type=click.Path(path_type=Path, dir_okay=False))
-@spec_option
+@click.option(
+    "--spec",
+    "spec_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The feature spec; by default the project's own.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def command(events: Path, spec_path: Path, as_json: bool) -> None:
+def command(events: Path, spec_path: Path | None, as_json: bool) -> None:
     """Say which rows of EVENTS break the spec, and why. Exit code 1 if any does."""
     spec = read_spec(spec_path)
     table = read_table(events, spec)

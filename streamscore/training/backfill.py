@@ -84,9 +84,7 @@ def to_frame(result: Backfilled) -> pl.DataFrame:
     """A FEATURES table: id, time (UTC), entities, one float32 column a feature in spec order, the label."""
     spec = result.spec
     columns = [result.ids.alias(spec.event.id)]
-    columns.append(
-        pl.from_epoch(pl.Series(spec.event.time, result.time_ms), "ms").dt.replace_time_zone("UTC")
-    )
+    columns.append(pl.Series(spec.event.time, result.time_ms).cast(pl.Datetime("ms", "UTC")))
     columns += [s.alias(e.field) for e, s in zip(spec.entities, result.entities, strict=True)]
     columns += [pl.Series(name, result.features[:, i]) for i, name in enumerate(spec.feature_names)]
     if result.labels is not None:

@@ -67,11 +67,12 @@ def test_text_tables_are_read_exactly_and_in_the_order_of_time(tmp_path, name, p
 
 def test_json_lines_are_the_streams_own_records(tmp_path):
     lines = [
-        '{"id": "b", "at": "2023-11-14T22:13:20Z", "card": "0012", "amount": 12.50, "kind": "web", "lat": 1.5,'
-        ' "deep": {"n": 3}, "ok": true, "fraud": true}',
+        '{"id": "b", "at": "2023-11-14T22:13:20Z", "card": "0012", "amount": 12.50, "kind": "web",'
+        ' "lat": 1.5, "deep": {"n": 3}, "ok": true, "fraud": true}',
         "",
         '{"id": "a", "at": 1699999999.5, "card": 7, "amount": -0.05, "fraud": 0}',
-        '{"id": "c", "at": 1700000001000, "card": "007", "amount": 1e2, "kind": "x y", "lat": -2, "ok": false}',
+        '{"id": "c", "at": 1700000001000, "card": "007", "amount": 1e2, "kind": "x y", "lat": -2,'
+        ' "ok": false}',
     ]
     assert rows(written(tmp_path, "e.jsonl", "\n".join(lines).encode())) == [ABSENT | row for row in EXPECTED]
 
