@@ -32,6 +32,7 @@ def reported(*identifiers: Any) -> dict[str, Any]:
         (reported("13"), Failed()),
         (reported("12", "13"), Failed()),
         (reported(12), Failed()),
+        (reported(["12"]), Failed()),
         ({"batchItemFailures": [{"id": "12"}]}, Failed()),
         ({"batchItemFailures": ["12"]}, Failed()),
         ({"batchItemFailures": "12"}, Failed()),
