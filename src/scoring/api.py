@@ -1,9 +1,9 @@
 """Scoring over HTTP (payload format 2.0) and by direct invocation with the same bodies.
 
-    POST /predict         {event} or {"features": {name: number or null}}  → a decision, nothing written
-    POST /batch-predict   {"events": [{event}, …]}, at most 500            → a result or an error each, with index
-    POST /events          {event or label}                                 → put on the stream
-    GET  /decisions/{id}                                                   → what was decided
+    POST /predict         {event} or {"features": {name: number or null}}: a decision, nothing written
+    POST /batch-predict   {"events": [{event}, …]}, at most 500: a result or an error each, with its index
+    POST /events          {event or label}: put on the stream
+    GET  /decisions/{id}  what was decided
     GET  /health
 
 A direct invocation gives a body alone: with "events" it is a batch, else a prediction. Errors are RFC 9457
@@ -35,7 +35,9 @@ PATIENCE_MS = 2_000
 
 
 class ProblemError(StreamscoreError):
-    """A request that is answered with an error: its status, and a member of the problem (`reason`) if there is one."""
+    """A request that is answered with an error: its status, and a member of the problem (`reason`) if
+    there is one.
+    """
 
     def __init__(self, status: int, detail: str, reason: str = "") -> None:
         super().__init__(detail)
@@ -138,7 +140,9 @@ def _result(index: int, answer: dict[str, Any] | RecordRefusedError) -> dict[str
 
 
 def _put_event(wiring: Wiring, request: Request) -> Reply:
-    """Checked first as the stream's consumer will, so the caller hears what is wrong instead of quarantine."""
+    """Checked first as the stream's consumer will, so the caller hears what is wrong instead of
+    quarantine.
+    """
     record = wiring.decoder.decode(request.body, time.time_ns() // 1_000_000)
     put = _kinesis().put_record(
         StreamName=wiring.settings.events_stream, Data=request.body, PartitionKey=record.entities[0]

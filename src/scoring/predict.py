@@ -1,4 +1,5 @@
-"""An answer at once: features of an event as of now, by the kernel that serves the stream, and nothing written.
+"""An answer at once: features of an event as of now, by the kernel that serves the stream, and nothing
+written.
 
 State is read as it stands, so it lags the stream by the stream's own latency; an event that is on the stream
 already is in it. Several events in one call do not see each other.
@@ -42,7 +43,9 @@ def predict(
 
 
 def predict_vector(wiring: Wiring, features: Mapping[str, Any]) -> Answer:
-    """An answer for a caller's own feature values; InvalidInputError names one that is unknown, absent or no number."""
+    """An answer for a caller's own feature values; InvalidInputError names one that is unknown, absent or
+    no number.
+    """
     names = wiring.spec.feature_names
     unknown, absent = [n for n in features if n not in names], [n for n in names if n not in features]
     if unknown or absent:

@@ -9,7 +9,7 @@ from scoring import bundle as bundle_format
 from scoring.bundle import Bundle
 from scoring.pointers import Version
 from stream_features.spec import Spec
-from streamscore.cli._spec import read_spec, spec_option
+from streamscore.cli._spec import read_spec
 from streamscore.cli._stack import TargetStack, stage_options, target
 from streamscore.training import bundles, pointers
 
@@ -17,9 +17,14 @@ from streamscore.training import bundles, pointers
 @click.command()
 @click.argument("bundle")
 @click.option("--reason", default="", help="Kept in the pointer, for whoever asks later.")
-@spec_option
+@click.option(
+    "--spec",
+    "spec_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The feature spec; by default the project's own.",
+)
 @stage_options
-def command(bundle: str, reason: str, spec_path: Path, stage: str | None, yes: bool) -> None:
+def command(bundle: str, reason: str, spec_path: Path | None, stage: str | None, yes: bool) -> None:
     """Make BUNDLE (a folder, or the version of a registered one) the champion of a stack.
 
     Functions take it into use within a minute, without a restart. `rollback` returns to the one before.
@@ -43,7 +48,9 @@ def _registered(stack: TargetStack, bundle: str) -> tuple[Version, Bundle]:
 
 
 def refuse_other_features(bundle: Bundle, spec: Spec) -> None:
-    """InvalidInputError if the spec does not serve what the model asks for: every decision would be the fallback."""
+    """InvalidInputError if the spec does not serve what the model asks for: every decision would be the
+    fallback.
+    """
     if bundle_format.columns(bundle, spec.feature_names, spec.definition_hashes) is None:
         served = dict(zip(spec.feature_names, spec.definition_hashes, strict=True))
         wrong = [f.name for f in bundle.features if served.get(f.name) != f.definition]

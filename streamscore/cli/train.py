@@ -7,7 +7,7 @@ import click
 from scoring.bundle import Bundle
 from stream_features.spec import duration_ms
 from streamscore.cli._progress import TerminalProgress
-from streamscore.cli._spec import read_spec, spec_option
+from streamscore.cli._spec import read_spec
 
 
 class Duration(click.ParamType[int]):
@@ -44,7 +44,12 @@ class Duration(click.ParamType[int]):
     help="Share of events to block; the block threshold is proposed from it.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
-@spec_option
+@click.option(
+    "--spec",
+    "spec_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The feature spec; by default the project's own.",
+)
 def command(
     features: Path,
     output: Path,
@@ -54,12 +59,12 @@ def command(
     review_share: float,
     block_share: float,
     as_json: bool,
-    spec_path: Path,
+    spec_path: Path | None,
 ) -> None:
     """Train a random forest on FEATURES (made by `backfill`) and write a bundle.
 
-    Rows are split by time: train, then a gap in which labels become known, then test. The converted model must
-    score every test row as the trained one does, or nothing is written.
+    Rows are split by time: train, then a gap in which labels become known, then test. The converted model
+    must score every test row as the trained one does, or nothing is written.
     """
     from scoring import bundle as bundles  # noqa: PLC0415 - scikit-learn takes seconds; --help need not
     from streamscore.training.split import Windows  # noqa: PLC0415
@@ -82,6 +87,7 @@ def command(
 def summary(bundle: Bundle) -> str:
     """The bundle as a person reads it."""
     share = {name: f"{value:.2%}" for name, value in bundle.metrics.items()}
+    proof = bundle.conversion
     lines = [
         f"bundle      {bundle.version}",
         f"estimator   {bundle.estimator}, {len(bundle.features)} features",
@@ -99,7 +105,7 @@ def summary(bundle: Bundle) -> str:
             f"precision {share[f'{level}_precision']}, recall {share[f'{level}_recall']}"
             for level, limit in (("review", bundle.thresholds.review), ("block", bundle.thresholds.block))
         ),
-        f"conversion  {bundle.conversion.rows:,} rows: largest difference {bundle.conversion.max_difference:.1e}, "
-        f"{bundle.conversion.flips} decided otherwise",
+        f"conversion  {proof.rows:,} rows: largest difference {proof.max_difference:.1e}, "
+        f"{proof.flips} decided otherwise",
     ]
     return "\n".join(lines)
