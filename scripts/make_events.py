@@ -1,10 +1,10 @@
-"""Writes events/*.json, one sample event for each function and trigger. Run it after changing the contract."""
+"""Writes events/*.json, one sample event for each function and trigger: run it when the contract changes."""
 
 import json
 from pathlib import Path
 
 from stream_features.spec import parse
-from streamscore.sample_events import sample_events
+from streamscore.samples.catalogue import sample_events
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,6 +9,7 @@ import pytest
 from botocore.config import Config
 
 from streamscore.local import emulator as emulators
+from streamscore.local import stack as stacks
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +50,11 @@ def poll_until(condition: Callable[[], object], what: str, within_s: float = 15.
     while not condition():
         assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
         time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stacks.Stack]:
+    """The whole template with its functions, not polling until a test calls `stack.start()`."""
+    root = tmp_path_factory.mktemp("stack")
+    yield stacks.up(root, port=0, detached=False)
+    stacks.down(root)

@@ -1,39 +1,22 @@
 """DynamoDB for the hot path: strongly consistent batch reads, conditional PartiQL writes, 8 calls at a time.
 
-One botocore client with its own retries off: what is throttled or unanswered is tried again here, with
-jittered back-off, until the caller's time is nearly up. A write whose answer was lost is sent again too; its
-condition then fails, which the caller reads as a conflict and settles by reading again.
+A write whose answer was lost is sent again like one that was throttled; its condition then fails, which the
+caller reads as a conflict and settles by reading again.
 """
 
-import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
 from typing import Any, Protocol
 
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
-
+from common.aws import MOST_CONNECTIONS, RESERVE_MS, Backoff, RemainingMs, answer_of, client, is_throttle
 from common.errors import TransientError
 
-WIDTH = 8
-KEYS_PER_READ, STATEMENTS_PER_WRITE = 100, 25
-RESERVE_MS = 5_000  # back-off stops with this much left, so that the partial failure can still be returned
+__all__ = ["RESERVE_MS", "DynamoDB", "Outcome", "RemainingMs", "Statement", "client"]
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
-_RETRYABLE = frozenset(
-    (
-        *("ThrottlingException", "ThrottlingError", "RequestLimitExceeded"),
-        *("ProvisionedThroughputExceededException", "ProvisionedThroughputExceeded"),
-        *("TransactionConflictException", "TransactionConflict", "ReplicatedWriteConflictException"),
-        *("InternalServerError", "InternalFailure", "ServiceUnavailable", "500", "503"),
-    )
-)
-RemainingMs = Callable[[], float]
+KEYS_PER_READ, STATEMENTS_PER_WRITE = 100, 25
 
 
 class Outcome(Enum):
@@ -70,33 +53,19 @@ class Meter(Protocol):
         """A read's answer."""
 
 
-def client(service: str = "dynamodb") -> Any:
-    """A low-level client for a function: short time-outs and no retries of its own."""
-    config = Config(
-        retries={"total_max_attempts": 1},
-        max_pool_connections=WIDTH,
-        connect_timeout=1,
-        read_timeout=4,
-        parameter_validation=False,  # a fifth of the client's CPU; parameters are made by code, not by users
-    )
-    return botocore.session.get_session().create_client(service, config=config)
-
-
 class DynamoDB:
-    """A client and the threads that call it; `sleep` and `jitter` (in [0, 1)) are arguments for tests."""
+    """A client and the threads that call it."""
 
     def __init__(
         self,
         dynamodb_client: Any,
         meter: Callable[[], Meter] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-        jitter: Callable[[], float] = random.random,
+        backoff: Backoff | None = None,
     ) -> None:
         self._client = dynamodb_client
         self._meter = meter
-        self._sleep = sleep
-        self._jitter = jitter
-        self._threads = ThreadPoolExecutor(WIDTH, thread_name_prefix="dynamodb")
+        self.backoff = backoff or Backoff()
+        self._threads = ThreadPoolExecutor(MOST_CONNECTIONS, thread_name_prefix="dynamodb")
 
     def batch_get(
         self, table: str, keys: Sequence[str], attributes: Sequence[str], remaining_ms: RemainingMs
@@ -109,14 +78,6 @@ class DynamoDB:
         """Run the statements, each on its own terms; one outcome a statement, in order."""
         chunks = _chunks(statements, STATEMENTS_PER_WRITE)
         return list(chain(*self._each(lambda c: self._write(c, remaining_ms), chunks)))
-
-    def pause(self, attempt: int) -> None:
-        """Wait before try number `attempt` (from 1): full jitter under a bound that doubles."""
-        self._sleep(self._pause_s(attempt))
-
-    def _pause_s(self, attempt: int) -> float:
-        longest_s: float = _FIRST_PAUSE_S * 2 ** min(attempt - 1, 10)
-        return min(longest_s, _LONGEST_PAUSE_S) * self._jitter()
 
     def _each[C, R](self, call: Callable[[C], R], chunks: list[C]) -> list[R]:
         return list(self._threads.map(call, chunks)) if len(chunks) > 1 else [call(c) for c in chunks]
@@ -132,7 +93,7 @@ class DynamoDB:
             "ConsistentRead": True,
         }
         wanted: Any = {table: {"Keys": [{"pk": {"S": key}} for key in keys], **asked}}
-        for _ in self._tries(remaining_ms):
+        for _ in self.backoff.tries(remaining_ms):
             answer = self._call("batch_get_item", RequestItems=wanted)
             if answer is None:
                 continue
@@ -147,7 +108,7 @@ class DynamoDB:
     def _write(self, statements: Sequence[Statement], remaining_ms: RemainingMs) -> list[Outcome]:
         outcomes = [Outcome.THROTTLED] * len(statements)
         todo = list(range(len(statements)))
-        for _ in self._tries(remaining_ms):
+        for _ in self.backoff.tries(remaining_ms):
             request = [
                 {"Statement": statements[n].text, "Parameters": statements[n].parameters} for n in todo
             ]
@@ -164,27 +125,12 @@ class DynamoDB:
         return outcomes
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any] | None:
-        """The answer, or None if asking again can help; a bug or a missing permission is raised."""
-        try:
-            answer: dict[str, Any] = getattr(self._client, operation)(
-                **arguments, ReturnConsumedCapacity="TOTAL"
-            )
-        except HTTPClientError:
-            return None
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _RETRYABLE:
-                return None
-            raise
-        return answer
+        method: Callable[..., dict[str, Any]] = getattr(self._client, operation)
+        return answer_of(lambda: method(**arguments, ReturnConsumedCapacity="TOTAL"))
 
-    def _tries(self, remaining_ms: RemainingMs) -> Iterator[int]:
-        """1, 2, … with a pause between, until a pause would eat into the reserve; at least one."""
-        attempt = 1
-        yield attempt
-        while remaining_ms() - (pause_s := self._pause_s(attempt)) * 1000 > RESERVE_MS:
-            self._sleep(pause_s)
-            attempt += 1
-            yield attempt
+
+def _request(statement: Statement) -> dict[str, Any]:
+    return {"Statement": statement.text, "Parameters": statement.parameters}
 
 
 def _outcome(error: dict[str, Any] | None) -> Outcome:
@@ -192,7 +138,7 @@ def _outcome(error: dict[str, Any] | None) -> Outcome:
     if error is None:
         return Outcome.OK
     code = error.get("Code", "")
-    if code in _RETRYABLE:
+    if is_throttle(code):
         return Outcome.THROTTLED
     if code not in _OUTCOMES:
         raise RuntimeError(f"a PartiQL statement was refused: {code}: {error.get('Message')}")

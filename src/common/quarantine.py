@@ -3,19 +3,13 @@
 import base64
 import gzip
 import json
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
-
-from common.dynamodb import RESERVE_MS, RemainingMs
+from common.aws import Backoff, RemainingMs, answer_of
 from common.errors import TransientError
 from common.records import Refused
-
-_PAUSE_S = 0.2
-_NEVER = frozenset({"AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
 
 
 class Quarantine:
@@ -27,14 +21,14 @@ class Quarantine:
         bucket: str,
         function: str,
         kind: str = "kinesis",
-        sleep: Callable[[float], None] = time.sleep,
+        backoff: Backoff | None = None,
     ) -> None:
         self._make_client = client
         self._client: Any = None
         self._bucket = bucket
         self._function = function
         self._kind = kind
-        self._sleep = sleep
+        self._backoff = backoff or Backoff()
 
     def put(self, refused: Sequence[Refused], remaining_ms: RemainingMs) -> str:
         """Write records of one shard as one object and return its key; raises TransientError when time is up.
@@ -44,22 +38,13 @@ class Quarantine:
         key = _key(self._function, refused[0])
         body = gzip.compress(b"".join(_line(r, self._kind) for r in refused), mtime=0)
         self._client = self._client or self._make_client()
-        while not self._try(key, body):
-            if remaining_ms() <= RESERVE_MS:
-                raise TransientError(f"quarantine: {key} was not written before the invocation's time was up")
-            self._sleep(_PAUSE_S)
-        return key
-
-    def _try(self, key: str, body: bytes) -> bool:
-        try:
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/gzip")
-        except HTTPClientError:
-            return False
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _NEVER:
-                raise
-            return False
-        return True
+        for _ in self._backoff.tries(remaining_ms):
+            if (
+                answer_of(lambda: self._client.put_object(Bucket=self._bucket, Key=key, Body=body))
+                is not None
+            ):
+                return key
+        raise TransientError(f"quarantine: {key} was not written before the invocation's time was up")
 
 
 def _key(function: str, first: Refused) -> str:

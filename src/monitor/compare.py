@@ -4,11 +4,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scoring.bundle import Bundle
-
 from monitor import drift, performance
 from monitor.performance import Bounded
 from monitor.sketch import LATENCY_EDGES_MS, MOMENT_STEPS, SCORE_STEPS, Bins, Counts, Layout, Sketch, zero
+from scoring.bundle import Bundle
 
 ENOUGH = 200
 """Fewer decisions than this are shown but raise nothing: their PSI is mostly noise."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from common import dynamodb
-from common.dynamodb import DynamoDB, RemainingMs
+from common import aws
+from common.aws import RemainingMs
+from common.dynamodb import DynamoDB
 from common.errors import TransientError
 from common.quarantine import Quarantine
 from common.records import Refused
@@ -38,8 +39,10 @@ def runtime() -> Runtime:
 
     settings = Settings.from_environ(os.environ)
     spec = parse((code_root() / "features.toml").read_text())
-    quarantine = Quarantine(lambda: dynamodb.client("s3"), settings.data_bucket, settings.service)
-    return Runtime(spec, decoder(spec), DynamoDB(dynamodb.client(), meter), settings.state_table, quarantine)
+    quarantine = Quarantine(lambda: aws.client("s3"), settings.data_bucket, settings.service)
+    return Runtime(
+        spec, decoder(spec), DynamoDB(aws.client("dynamodb"), meter), settings.state_table, quarantine
+    )
 
 
 @observed

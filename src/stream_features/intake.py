@@ -8,12 +8,8 @@ from common.errors import RecordRefusedError
 from common.records import Record, Refused, kinesis_records
 from stream_features.events import Decoder, Event, Label
 from stream_features.spec import Spec
-from stream_features.state import Order, shard_number
-from stream_features.turn import OUT_BUDGET_BYTES, row_bytes
+from stream_features.state import Order, item_key, shard_number
 from stream_features.verdict import Delivery
-
-LONGEST_KEY_BYTES = 2048
-_SURELY_SHORT_CHARS = 400  # at most four bytes a character, and the entity's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +27,16 @@ def take(event: Mapping[str, Any], spec: Spec, decoder: Decoder) -> Intake:
     raw: list[Record] = []
     records: list[Event | Label] = []
     keys: list[Sequence[str]] = []
+    names = [entity.name for entity in spec.entities]
     for record in taken:
         try:
             decoded = decoder.decode(record.data, record.arrival_ms)
-            keys.append(_keys(spec, decoded))
         except RecordRefusedError as error:
             refused.append(Refused(record, error.reason, str(error)))
             continue
         raw.append(record)
         records.append(decoded)
+        keys.append(tuple(map(item_key, names, decoded.entities)))
     refused.sort(key=lambda r: r.record.order)
     shard, start = _shard_and_start(event)
     delivery = Delivery(shard, start, records, [record.order for record in raw], keys)
@@ -52,16 +49,3 @@ def _shard_and_start(event: Mapping[str, Any]) -> tuple[int, Order]:
     if len(shards) > 1:
         raise ValueError(f"a batch of {len(shards)} shards: an event source mapping never makes one")
     return shard_number(shards.pop()), (int(entries[0]["eventID"].partition(":")[2]), 0)
-
-
-def _keys(spec: Spec, record: Event | Label) -> list[str]:
-    """The record's items, primary first. Raises RecordRefusedError for what DynamoDB could not hold."""
-    keys = []
-    for entity, value in zip(spec.entities, record.entities, strict=True):
-        key = f"{entity.name}#{value}"
-        if len(key) > _SURELY_SHORT_CHARS and len(key.encode()) > LONGEST_KEY_BYTES:
-            raise RecordRefusedError("key_too_long", f"{entity.field}: longer than a key of DynamoDB can be")
-        keys.append(key)
-    if row_bytes(spec, record) > OUT_BUDGET_BYTES:
-        raise RecordRefusedError("too_large", "the kept fields are larger than an item of DynamoDB can be")
-    return keys

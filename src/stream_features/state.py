@@ -139,6 +139,11 @@ _marks_decoder = msgspec.msgpack.Decoder(tuple[Mark, ...])
 _memory_decoder = msgspec.msgpack.Decoder(Memory)
 
 
+def item_key(entity: str, value: str) -> str:
+    """The `pk` of an entity's item. A decoder's ids have at most 1,024 bytes, so it fits a key (2,048)."""
+    return f"{entity}#{value}"
+
+
 def shard_number(shard_id: str) -> int:
     """A number for a shard: Kinesis's own, or 63 bits of hash for an id of another form.
 

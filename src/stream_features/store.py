@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from common.dynamodb import RESERVE_MS, DynamoDB, Outcome, RemainingMs, Statement
+from common.dynamodb import DynamoDB, Outcome, RemainingMs, Statement
 from common.errors import TransientError
 from stream_features.protocol import Applied, Read, Saved, Steps
 from stream_features.state import Stored
@@ -53,10 +53,8 @@ class StateTable:
 
     def read(self, keys: Sequence[str], attempt: int = 0) -> Mapping[str, Stored] | None:
         """See Store."""
-        if attempt:
-            if self._remaining_ms() <= RESERVE_MS:
-                return None
-            self._dynamodb.pause(attempt)
+        if attempt and not self._dynamodb.backoff.pause(attempt, self._remaining_ms):
+            return None
         try:
             items = self._dynamodb.batch_get(self._table, keys, _ATTRIBUTES, self._remaining_ms)
         except TransientError:

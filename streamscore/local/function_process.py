@@ -1,9 +1,10 @@
-"""One process of one function: AWS's own runtime client on a loopback Runtime API, until it fails or is closed."""
+"""One process of one function: AWS's own runtime client on a loopback Runtime API."""
 
 import json
 import os
 import queue
 import secrets
+import sys
 import threading
 import time
 import uuid
@@ -32,6 +33,17 @@ class Function:
     timeout_s: int
     memory_mb: int
     environment: Mapping[str, str]
+    log_name: str = ""  # of its log file, if not `name`
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where functions run: their code, the AWS they speak to, and where their logs go."""
+
+    code_root: Path
+    endpoint: str
+    region: str
+    log_dir: Path
 
 
 @dataclass(frozen=True)
@@ -45,9 +57,7 @@ class Outcome:
 class FunctionProcess:
     """A started process. `broken` once it cannot take another event; then close it and start another."""
 
-    def __init__(
-        self, function: Function, command: list[str], cwd: Path, env: Mapping[str, str], log: FunctionLog
-    ) -> None:
+    def __init__(self, function: Function, site: Site, log: FunctionLog) -> None:
         self.function = function
         self.broken = False
         self._log = log
@@ -55,11 +65,12 @@ class FunctionProcess:
         self._init_ms: float | None = None
         self._api = RuntimeApi()
         env = {
-            **env,
+            **environment(function, site),
             "AWS_LAMBDA_RUNTIME_API": self._api.address,
             "AWS_LAMBDA_LOG_STREAM_NAME": log.new_stream(),
         }
-        self._process = processes.spawn([*command, function.handler], cwd=cwd, env=env, output=log.pipe)
+        command = [sys.executable, "-m", "awslambdaric", function.handler]
+        self._process = processes.spawn(command, cwd=site.code_root, env=env, output=log.pipe)
         self._rss = psutil.Process(self._process.pid)
         threading.Thread(target=self._watch, name=f"watch-{function.name}", daemon=True).start()
 
@@ -103,9 +114,9 @@ class FunctionProcess:
         return outcome
 
     def close(self) -> None:
-        """End the process, gently if it is idle; returns when it is gone."""
-        self._api.close()
+        """End the process; returns when it is gone."""
         processes.stop(self._process, grace_s=0.5)
+        self._api.close()
 
     def _watch(self) -> None:
         self._api.messages.put(Exited(self._process.wait()))
@@ -160,14 +171,14 @@ def _event(function: Function, payload: bytes, request_id: str) -> Event:
     return Event(request_id, payload, int((now_s + function.timeout_s) * 1000), function.arn, trace_id)
 
 
-def environment(function: Function, code_root: Path, endpoint: str, region: str) -> dict[str, str]:
+def environment(function: Function, site: Site) -> dict[str, str]:
     """What the process sees: Lambda's reserved variables, test credentials, and the function's own on top."""
     return {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
-        "PYTHONPATH": str(code_root),
-        "LAMBDA_TASK_ROOT": str(code_root),
+        "PYTHONPATH": str(site.code_root),
+        "LAMBDA_TASK_ROOT": str(site.code_root),
         "_HANDLER": function.handler,
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
@@ -175,11 +186,11 @@ def environment(function: Function, code_root: Path, endpoint: str, region: str)
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": site.region,
+        "AWS_DEFAULT_REGION": site.region,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ENDPOINT_URL": site.endpoint,
         "POWERTOOLS_TRACE_DISABLED": "true",  # nothing here speaks X-Ray
         **{k: v for k, v in function.environment.items() if k != "MINISTACK_LAMBDA_PROXY_URL"},
     }

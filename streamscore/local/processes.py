@@ -24,7 +24,13 @@ def spawn(
 
     def fork() -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 - our own command
-            [*tied, *command], cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            [*tied, *command],
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is for us alone; we end our children in order
         )
 
     return _forker.submit(fork).result()

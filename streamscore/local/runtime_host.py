@@ -1,17 +1,14 @@
-"""Lambda on this machine: each function in a process of its own under `awslambdaric`, started when first invoked."""
+"""Lambda on this machine: each function in a process of its own, started when it is first invoked."""
 
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from common.errors import StreamscoreError
 from streamscore.local.function_log import FunctionLog
-from streamscore.local.function_process import Function, FunctionProcess, Outcome, environment
+from streamscore.local.function_process import Function, FunctionProcess, Outcome, Site
 
 MAX_PAYLOAD_BYTES = 6 * 2**20
-_RUNTIME = [sys.executable, "-m", "awslambdaric"]
 
 
 class UnknownFunctionError(StreamscoreError):
@@ -23,24 +20,21 @@ class PayloadTooLargeError(StreamscoreError):
 
 
 class RuntimeHost:
-    """Invoke functions by name. One event at a time a function; a broken process is replaced at the next one."""
+    """Invoke functions by name, one event at a time each; a broken process is replaced at the next."""
 
     def __init__(
         self,
         functions: Iterable[Function],
-        *,
-        code_root: Path,
-        endpoint: str,
-        region: str,
-        log_dir: Path,
+        site: Site,
         on_line: Callable[[str, bytes], None] = lambda _function, _line: None,
     ) -> None:
         self._lanes = {
             function.name: _Lane(
                 function,
-                code_root,
-                environment(function, code_root, endpoint, region),
-                FunctionLog(log_dir / f"{function.name}.log", _bind(on_line, function.name)),
+                site,
+                FunctionLog(
+                    site.log_dir / f"{function.log_name or function.name}.log", _bind(on_line, function.name)
+                ),
             )
             for function in functions
         }
@@ -75,8 +69,8 @@ class RuntimeHost:
 class _Lane:
     """One function and the process it has at the moment, if any."""
 
-    def __init__(self, function: Function, code_root: Path, env: dict[str, str], log: FunctionLog) -> None:
-        self._function, self._code_root, self._env, self._log = function, code_root, env, log
+    def __init__(self, function: Function, site: Site, log: FunctionLog) -> None:
+        self._function, self._site, self._log = function, site, log
         self._process: FunctionProcess | None = None
         self._init_error: Outcome | None = None
         self._turn = threading.Lock()
@@ -110,7 +104,7 @@ class _Lane:
         if self._process is not None and not self._process.alive:
             self._discard()
         if self._process is None:
-            self._process = FunctionProcess(self._function, _RUNTIME, self._code_root, self._env, self._log)
+            self._process = FunctionProcess(self._function, self._site, self._log)
             self._init_error = self._process.initialise()
         return self._process
 

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from streamscore.local.function_process import Function
+from streamscore.local.function_process import Function, Site
 from streamscore.local.runtime_host import PayloadTooLargeError, RuntimeHost
 from tests.conftest import poll_until
 
@@ -61,10 +61,7 @@ def host(tmp_path: Path) -> Iterator[RuntimeHost]:
             )
             for name, handler in handlers.items()
         ],
-        code_root=tmp_path / "code",
-        endpoint="http://127.0.0.1:1",
-        region="us-east-1",
-        log_dir=tmp_path / "logs",
+        Site(tmp_path / "code", "http://127.0.0.1:1", "us-east-1", tmp_path / "logs"),
     )
     yield made
     made.close()

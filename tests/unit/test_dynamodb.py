@@ -3,7 +3,8 @@
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from common.dynamodb import RESERVE_MS, DynamoDB, Outcome, Statement
+from common.aws import RESERVE_MS, Backoff
+from common.dynamodb import DynamoDB, Outcome, Statement
 from common.errors import TransientError
 
 THROTTLED = ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "x")
@@ -45,7 +46,7 @@ class Clock:
 
 def database(script, remaining_ms=60_000):
     clock = Clock(remaining_ms)
-    return DynamoDB(script, sleep=clock.sleep, jitter=lambda: 1.0), clock
+    return DynamoDB(script, backoff=Backoff(clock.sleep, lambda: 1.0)), clock
 
 
 def found(*keys):

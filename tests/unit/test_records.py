@@ -1,7 +1,6 @@
 """Kinesis events become records with positions; aggregates are taken apart."""
 
-import base64
-import hashlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,46 +8,17 @@ from hypothesis import strategies as st
 
 from common.errors import RecordRefusedError
 from common.records import Record, deaggregate, kinesis_records
-
-SHARD = "shardId-000000000006"
-
-
-def varint(value: int) -> bytes:
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
+from tests.stream_events import FIRST_SEQUENCE, SHARD, aggregate, kinesis_entry, protobuf_field, varint
 
 
-def field(number: int, value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
-def aggregate(*datas: bytes, body: bytes | None = None) -> bytes:
-    """A KPL aggregate as the producer library writes it: a table of partition keys, then records."""
-    if body is None:
-        body = field(1, b"key") + b"".join(field(3, field(1, 0) + field(3, data)) for data in datas)
-    return b"\xf3\x89\x9a\xc2" + body + hashlib.md5(body).digest()
-
-
-def entry(data: bytes, sequence: str = "49590338271490256608559692538361571095921575989136588898") -> dict:
-    kinesis = {
-        "partitionKey": "1",
-        "sequenceNumber": sequence,
-        "data": base64.b64encode(data).decode(),
-        "approximateArrivalTimestamp": 1545084650.987,
-    }
-    return {"kinesis": kinesis, "eventSource": "aws:kinesis", "eventID": f"{SHARD}:{sequence}"}
+def entry(data: bytes, sequence: int = FIRST_SEQUENCE) -> dict[str, Any]:
+    return kinesis_entry(data, sequence, 1545084650987)
 
 
 def test_a_plain_record_keeps_its_bytes_position_and_arrival_in_milliseconds():
     records, refused = kinesis_records({"Records": [entry(b"Hello")]})
-    sequence = "49590338271490256608559692538361571095921575989136588898"
-    assert records == [Record(SHARD, sequence, 0, 1545084650987, b"Hello")]
-    assert records[0].order == (int(sequence), 0)
+    assert records == [Record(SHARD, str(FIRST_SEQUENCE), 0, 1545084650987, b"Hello")]
+    assert records[0].order == (FIRST_SEQUENCE, 0)
     assert refused == []
 
 
@@ -65,15 +35,15 @@ def test_the_records_of_an_aggregate_come_out_in_order_with_sub_sequences_from_z
 
 def test_explicit_hash_keys_and_fixed_width_fields_do_not_disturb_an_aggregate():
     record = (
-        field(1, 0)
-        + field(2, 0)
-        + field(3, b"x")
+        protobuf_field(1, 0)
+        + protobuf_field(2, 0)
+        + protobuf_field(3, b"x")
         + varint(9 << 3 | 1)
         + b"8 bytes!"
         + varint(8 << 3 | 5)
         + b"4444"
     )
-    body = field(1, b"key") + field(2, b"1234") + field(3, record)
+    body = protobuf_field(1, b"key") + protobuf_field(2, b"1234") + protobuf_field(3, record)
     assert deaggregate(aggregate(body=body)) == [b"x"]
 
 
@@ -91,9 +61,9 @@ MALFORMED = {
     "an endless varint": b"\xff" * 12,
     "a number cut off": b"\xff",
     "a group": varint(1 << 3 | 3),
-    "a record without data": field(3, field(1, 0)),
-    "a record that is a number": field(3, 7),
-    "data that is a number": field(3, field(1, 0) + field(3, 7)),
+    "a record without data": protobuf_field(3, protobuf_field(1, 0)),
+    "a record that is a number": protobuf_field(3, 7),
+    "data that is a number": protobuf_field(3, protobuf_field(1, 0) + protobuf_field(3, 7)),
     "a fixed field cut off": varint(9 << 3 | 1) + b"123",
 }
 
@@ -101,7 +71,7 @@ MALFORMED = {
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
 def test_a_malformed_aggregate_is_refused_whole_and_the_next_record_still_read(body):
     bad = aggregate(body=body)
-    records, refused = kinesis_records({"Records": [entry(bad, "1"), entry(b"good", "2")]})
+    records, refused = kinesis_records({"Records": [entry(bad, 1), entry(b"good", 2)]})
     assert [r.data for r in records] == [b"good"]
     assert [(r.reason, r.record.data) for r in refused] == [("malformed_aggregate", bad)]
 

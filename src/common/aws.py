@@ -1,0 +1,89 @@
+"""Calling AWS from a function: clients, what is worth asking again, and for how long.
+
+Clients have botocore's own retries off. What is throttled or unanswered is tried again here, with jittered
+back-off, until the caller's time is nearly up, so that a partial failure can still be returned.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+RESERVE_MS = 5_000
+MOST_CONNECTIONS = 8
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
+_THROTTLES = frozenset(
+    (
+        *("ThrottlingException", "ThrottlingError", "Throttling", "RequestLimitExceeded", "SlowDown"),
+        *("ProvisionedThroughputExceededException", "ProvisionedThroughputExceeded"),
+        *("TransactionConflictException", "TransactionConflict", "ReplicatedWriteConflictException"),
+        *("InternalServerError", "InternalFailure", "InternalError", "ServiceUnavailable", "RequestTimeout"),
+    )
+)
+RemainingMs = Callable[[], float]
+
+
+def client(service: str) -> Any:
+    """A low-level client for a function: short time-outs and no retries of its own."""
+    config = Config(
+        retries={"total_max_attempts": 1},
+        max_pool_connections=MOST_CONNECTIONS,
+        connect_timeout=1,
+        read_timeout=4,
+        parameter_validation=False,  # a fifth of the client's CPU; parameters are made by code, not by users
+    )
+    return botocore.session.get_session().create_client(service, config=config)
+
+
+def answer_of[T](call: Callable[[], T]) -> T | None:
+    """The call's answer, or None if asking again can help; a bug or a missing permission is raised."""
+    try:
+        return call()
+    except (HTTPClientError, ConnectionError):
+        return None
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status >= 500 or is_throttle(error.response["Error"]["Code"]):
+            return None
+        raise
+
+
+def is_throttle(code: str) -> bool:
+    """Whether an error code says that the same request can succeed later."""
+    return code in _THROTTLES
+
+
+class Backoff:
+    """Full-jitter pauses under a bound that doubles; tests give their own `sleep` and `jitter` (in [0, 1))."""
+
+    def __init__(
+        self, sleep: Callable[[float], None] = time.sleep, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._sleep = sleep
+        self._jitter = jitter
+
+    def tries(self, remaining_ms: RemainingMs) -> Iterator[int]:
+        """1, 2, … with a pause between, until a pause would eat into RESERVE_MS; at least one."""
+        attempt = 1
+        yield attempt
+        while remaining_ms() - (pause_s := self._pause_s(attempt)) * 1000 > RESERVE_MS:
+            self._sleep(pause_s)
+            attempt += 1
+            yield attempt
+
+    def pause(self, attempt: int, remaining_ms: RemainingMs) -> bool:
+        """Pause after try number `attempt`, or return False at once if that would eat into RESERVE_MS."""
+        pause_s = self._pause_s(attempt)
+        if remaining_ms() - pause_s * 1000 <= RESERVE_MS:
+            return False
+        self._sleep(pause_s)
+        return True
+
+    def _pause_s(self, attempt: int) -> float:
+        longest_s: float = _FIRST_PAUSE_S * 2 ** min(attempt - 1, 10)
+        return min(longest_s, _LONGEST_PAUSE_S) * self._jitter()

@@ -1,0 +1,283 @@
+"""The decisions table: the first decision about an event stands, whatever is replayed.
+
+An item is written by INSERT. Where there is one already it may be a label's stub (a label that came first):
+the decision joins it by an UPDATE that requires `scored_at` to be missing. If that fails too, a decision
+stands, and what stands is what is published. A label updates an item unless a later label is there, or
+becomes a stub.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from common.dynamodb import DynamoDB, Outcome, RemainingMs, Statement
+from common.errors import TransientError
+from common.pricing import item_bytes
+from scoring.policy import Verdict
+from scoring.reasons import Reason
+from stream_features.spec import Spec
+
+Value = dict[str, Any]
+"""An attribute value in DynamoDB's form."""
+Item = dict[str, Value]
+
+KEEP_DAYS = 400
+"""Long enough for last year's same season in a backtest."""
+_DAY_MS = 86_400_000
+
+
+_SHOWN = (
+    "pk entity event_time scored_at arrival latency_ms score decision reasons rules model policy spec kept "
+    "source trace second_path_score label label_time"
+)
+_ATTRIBUTES = _SHOWN.split()
+_REFUSED = (Outcome.CONDITION_FAILED, Outcome.DUPLICATE)
+
+
+class Decision(NamedTuple):
+    """One decision about one event. `absent` is the reason why there is no score; `source` is stream or
+    api.
+    """
+
+    id: str
+    entity: str
+    event_time_ms: int
+    arrival_ms: int
+    scored_at_ms: int
+    score: float | None
+    verdict: Verdict
+    reasons: Sequence[Reason]
+    absent: str
+    model: str | None
+    policy: str
+    spec_sha: str
+    features: bytes
+    kept: dict[str, Value]
+    trace: str | None
+    source: str
+
+
+class Label(NamedTuple):
+    """What an event turned out to be, and when that became known. `at_ms` is when the label arrived."""
+
+    id: str
+    entity: str
+    event_time_ms: int
+    label: bool
+    label_time_ms: int
+    at_ms: int
+
+
+class Written(NamedTuple):
+    """`made` are new decisions, `stood` those the table held already, as it holds them; `unfinished` are
+    ids.
+    """
+
+    made: list[Item]
+    stood: list[Item]
+    labels: int
+    unfinished: set[str]
+
+
+def to_item(decision: Decision) -> Item:
+    """The item of a decision; what is not known has no attribute."""
+    item: Item = {
+        "pk": {"S": decision.id},
+        "entity": {"S": decision.entity},
+        "event_time": _number(decision.event_time_ms),
+        "scored_at": _number(decision.scored_at_ms),
+        "arrival": _number(decision.arrival_ms),
+        "latency_ms": _number(decision.scored_at_ms - decision.arrival_ms),
+        "decision": {"S": decision.verdict.decision},
+        "policy": {"S": decision.policy},
+        "spec": {"S": decision.spec_sha},
+        "features": {"B": decision.features},
+        "source": {"S": decision.source},
+        "ttl": _ttl(decision.scored_at_ms),
+    }
+    reasons = [{"S": decision.absent}] if decision.absent else [_reason(r) for r in decision.reasons]
+    optional = {
+        "score": None if decision.score is None else {"N": repr(decision.score)},
+        "model": {"S": decision.model} if decision.model else None,
+        "reasons": {"L": reasons} if reasons else None,
+        "rules": {"L": [{"S": n} for n in decision.verdict.rules]} if decision.verdict.rules else None,
+        "kept": {"M": decision.kept} if decision.kept else None,
+        "trace": {"S": decision.trace} if decision.trace else None,
+    }
+    return item | {name: value for name, value in optional.items() if value is not None}
+
+
+def kept_values(spec: Spec, kept: Sequence[Any]) -> dict[str, Value]:
+    """The kept fields of a row by name, decimals as the numbers they are; a missing one is left out."""
+    named = zip(spec.event.keep, kept, strict=True)
+    return {n: _kept(v, spec.fields[n].digits) for n, v in named if v is not None}
+
+
+class Decisions:
+    """The decisions table of a stack."""
+
+    def __init__(self, db: DynamoDB, table: str) -> None:
+        self._db, self._table = db, table
+
+    def write(self, decisions: Sequence[Item], labels: Sequence[Label], remaining_ms: RemainingMs) -> Written:
+        """Store decisions (one an id) and labels; a label whose decision is new goes with it in one write."""
+        newest = _newest(labels)
+        done = _Progress(decisions)
+        self._insert(done, newest, remaining_ms)
+        self._join_stubs(done, remaining_ms)
+        rest = [label for label in newest.values() if label.id not in done.labelled | done.unfinished]
+        done.unfinished |= self._label(rest, remaining_ms)
+        stood = self._stored(done, remaining_ms)
+        stored_labels = len(newest) - len(done.unfinished & newest.keys())
+        return Written(done.made, stood, stored_labels, done.unfinished)
+
+    def get(self, ids: Sequence[str], remaining_ms: RemainingMs) -> dict[str, Item]:
+        """The items of these ids that exist, by id, stubs included; raises TransientError when time is up."""
+        items = self._db.batch_get(self._table, ids, _ATTRIBUTES, remaining_ms)
+        return {item["pk"]["S"]: item for item in items}
+
+    def _insert(self, done: "_Progress", labels: Mapping[str, Label], remaining_ms: RemainingMs) -> None:
+        whole = [
+            item | (_label_values(labels[id_]) if id_ in labels else {}) for id_, item in done.items.items()
+        ]
+        outcomes = self._db.execute([self._inserted(item) for item in whole], remaining_ms)
+        for item, outcome in zip(whole, outcomes, strict=True):
+            id_ = item["pk"]["S"]
+            done.settle(id_, outcome, Outcome.DUPLICATE)
+            if outcome is Outcome.OK and id_ in labels:
+                done.labelled.add(id_)
+
+    def _join_stubs(self, done: "_Progress", remaining_ms: RemainingMs) -> None:
+        there = done.taken
+        done.taken = []
+        statements = [self._joined(done.items[id_]) for id_ in there]
+        for id_, outcome in zip(there, self._db.execute(statements, remaining_ms), strict=True):
+            done.settle(id_, outcome, Outcome.CONDITION_FAILED)
+
+    def _label(self, labels: Sequence[Label], remaining_ms: RemainingMs) -> set[str]:
+        """Label what has none, else correct an earlier label, else insert a stub, else again: a decision or
+        another label may have come in between. What is left then has a label at least as late.
+        """
+        unfinished: set[str] = set()
+        for step in (self._labelled, self._corrected, self._stub, self._labelled, self._corrected):
+            outcomes = self._db.execute([step(label) for label in labels], remaining_ms)
+            tried = list(zip(labels, outcomes, strict=True))
+            unfinished |= {label.id for label, outcome in tried if outcome is Outcome.THROTTLED}
+            labels = [label for label, outcome in tried if outcome in _REFUSED]
+        return unfinished
+
+    def _stored(self, done: "_Progress", remaining_ms: RemainingMs) -> list[Item]:
+        """What the table holds where it held a decision before; one made on the other path gets our score
+        beside it.
+        """
+        if not done.taken:
+            return []
+        try:
+            stored = self.get(done.taken, remaining_ms)
+        except TransientError:
+            done.unfinished |= set(done.taken)
+            return []
+        other_path = [
+            self._second_path(done.items[id_])
+            for id_, item in stored.items()
+            if item["source"] != done.items[id_]["source"] and "score" in done.items[id_]
+        ]
+        self._db.execute(
+            other_path, remaining_ms
+        )  # a measurement: a replay that finds it there changes nothing
+        return list(stored.values())
+
+    def _inserted(self, item: Item) -> Statement:
+        fields = ", ".join(f"'{name}': ?" for name in item)
+        text = f'INSERT INTO "{self._table}" VALUE {{{fields}}}'
+        return Statement(text, list(item.values()), item_bytes(item))
+
+    def _joined(self, item: Item) -> Statement:
+        return self._update(item, '"scored_at" IS MISSING', [])
+
+    def _labelled(self, label: Label) -> Statement:
+        return self._update(_label_item(label), '"label_time" IS MISSING', [])
+
+    def _corrected(self, label: Label) -> Statement:
+        return self._update(_label_item(label), '"label_time" < ?', [_number(label.label_time_ms)])
+
+    def _stub(self, label: Label) -> Statement:
+        item = {
+            "pk": {"S": label.id},
+            "entity": {"S": label.entity},
+            "event_time": _number(label.event_time_ms),
+            "ttl": _ttl(label.at_ms),
+        }
+        return self._inserted(item | _label_values(label))
+
+    def _second_path(self, item: Item) -> Statement:
+        mine = {"pk": item["pk"], "second_path_score": item["score"]}
+        return self._update(mine, '"second_path_score" IS MISSING', [])
+
+    def _update(self, item: Item, condition: str, parameters: list[Value]) -> Statement:
+        names = [name for name in item if name != "pk"]
+        sets = " ".join(f'SET "{name}" = ?' for name in names)
+        text = f'UPDATE "{self._table}" {sets} WHERE "pk" = ? AND {condition}'  # noqa: S608 - our table
+        return Statement(text, [*(item[name] for name in names), item["pk"], *parameters], item_bytes(item))
+
+
+class _Progress:
+    """Where each decision of one `write` stands."""
+
+    def __init__(self, decisions: Iterable[Item]) -> None:
+        self.items: dict[str, Item] = {}
+        for item in decisions:
+            self.items.setdefault(item["pk"]["S"], item)
+        self.made: list[Item] = []
+        self.taken: list[str] = []
+        self.labelled: set[str] = set()
+        self.unfinished: set[str] = set()
+
+    def settle(self, id_: str, outcome: Outcome, refusal: Outcome) -> None:
+        """Take down one outcome; `refusal` is the one that says another item was there first."""
+        if outcome is Outcome.OK:
+            self.made.append(self.items[id_])
+        elif outcome is refusal:
+            self.taken.append(id_)
+        else:
+            self.unfinished.add(id_)
+
+
+def _newest(labels: Iterable[Label]) -> dict[str, Label]:
+    """The label of each id with the latest label time; of two with the same, the first."""
+    newest: dict[str, Label] = {}
+    for label in labels:
+        known = newest.get(label.id)
+        if known is None or label.label_time_ms > known.label_time_ms:
+            newest[label.id] = label
+    return newest
+
+
+def _label_item(label: Label) -> Item:
+    return {"pk": {"S": label.id}, **_label_values(label)}
+
+
+def _label_values(label: Label) -> Item:
+    return {"label": {"BOOL": label.label}, "label_time": _number(label.label_time_ms)}
+
+
+def _reason(reason: Reason) -> Value:
+    numbers = {"value": reason.value, "median": reason.median, "contribution": reason.contribution}
+    known = {name: {"N": repr(number)} for name, number in numbers.items() if number is not None}
+    return {"M": {"feature": {"S": reason.feature}, **known}}
+
+
+def _kept(value: Any, digits: int) -> Value:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, str):
+        return {"S": value}
+    return {"N": format(Decimal(value).scaleb(-digits), "f") if digits else repr(value)}
+
+
+def _number(value: int) -> Value:
+    return {"N": str(value)}
+
+
+def _ttl(now_ms: int) -> Value:
+    return _number((now_ms + KEEP_DAYS * _DAY_MS) // 1000)

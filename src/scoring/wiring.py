@@ -1,0 +1,52 @@
+"""What both entries to scoring need of a stack, made once a process from what the template says."""
+
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.dynamodb import DynamoDB, client
+from common.settings import Settings
+from common.telemetry import meter
+from scoring import policy as policies
+from scoring.bus import Bus
+from scoring.decisions import Decisions
+from scoring.judge import Judge
+from scoring.objects import Specs, object_reader, pointer_reader
+from scoring.serving import Champion
+from stream_features import spec as specs
+from stream_features.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The parts, each with the names of the stack in it."""
+
+    settings: Settings
+    spec: Spec
+    db: DynamoDB
+    specs: Specs
+    champion: Champion
+    judge: Judge
+    decisions: Decisions
+    bus: Bus
+
+
+def wire(settings: Settings, code: Path) -> Wiring:
+    """Reads `features.toml` and `policy.toml` of the code root, makes the clients; reaches nothing yet."""
+    spec = specs.parse((code / "features.toml").read_text(encoding="utf-8"))
+    policy = policies.parse((code / "policy.toml").read_text(encoding="utf-8"))
+    s3: Any = client("s3")
+    read_pointers = pointer_reader(client("ssm"), settings.pointer_prefix)
+    db = DynamoDB(client("dynamodb"), meter)
+    return Wiring(
+        settings,
+        spec,
+        db,
+        Specs(spec, s3, settings.data_bucket),
+        Champion(read_pointers, object_reader(s3, settings.data_bucket), time.monotonic, random.random),
+        Judge(policy),
+        Decisions(db, settings.decisions_table),
+        Bus(client("events"), settings.event_bus),
+    )

@@ -1,0 +1,40 @@
+"""How far each shard of each mapping has come, on disk: one small file a shard, replaced whole."""
+
+import json
+from pathlib import Path
+
+from streamscore.local.shard import Checkpoint, Window
+
+
+class Checkpoints:
+    """Checkpoints under one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def load(self, mapping: str, shard_id: str) -> Checkpoint:
+        """The last one saved, or the start."""
+        path = self._path(mapping, shard_id)
+        if not path.exists():
+            return Checkpoint()
+        saved = json.loads(path.read_text())
+        window = saved["window"]
+        return Checkpoint(
+            saved["sequence"], Window(window["start_ms"], window["state"].encode()) if window else None
+        )
+
+    def save(self, mapping: str, shard_id: str, checkpoint: Checkpoint) -> None:
+        """Replace what was saved; a crash leaves the old one or the new one."""
+        window = checkpoint.window
+        document = {
+            "sequence": checkpoint.sequence,
+            "window": {"start_ms": window.start_ms, "state": window.state.decode()} if window else None,
+        }
+        path = self._path(mapping, shard_id)
+        beside = path.with_suffix(".new")
+        beside.write_text(json.dumps(document))
+        beside.replace(path)
+
+    def _path(self, mapping: str, shard_id: str) -> Path:
+        return self._folder / f"{mapping}-{shard_id}.json"

@@ -1,0 +1,125 @@
+"""Create the stack of template.yaml in the emulator, and read from it what our host and poller need."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.errors import StreamscoreError
+from streamscore.local.function_process import Function
+from streamscore.local.mapping import KIND as MAPPING_KIND
+from streamscore.local.mapping import Mapping, read_mapping
+from streamscore.local.overlay import PARAMETERS, localised
+from streamscore.local.template import Template, read_template
+
+type Clients = Callable[[str], Any]
+
+
+class DeployError(StreamscoreError):
+    """The emulator refused the template; the message is its reason."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A stack as CloudFormation made it."""
+
+    outputs: dict[str, str]
+    functions: tuple[Function, ...]
+    mappings: tuple[Mapping, ...]
+
+
+def deploy(clients: Clients, name: str, template_path: Path, proxy_url: str) -> Deployed:
+    """Create the stack; its functions are invoked at `proxy_url`, its mappings are the caller's to poll."""
+    template = localised(read_template(template_path), proxy_url)
+    formation = clients("cloudformation")
+    created = formation.create_stack(
+        StackName=name,
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in PARAMETERS.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    stack = formation.describe_stacks(StackName=created["StackId"])["Stacks"][0]
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        raise DeployError(f"{template_path}: {stack['StackStatus']}: {_reason(formation, name)}")
+    processed = _processed(formation, name)
+    physical = _physical_ids(formation, name)
+    _set_ttl(clients, processed, physical)
+    return Deployed(
+        outputs={o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", ())},
+        functions=tuple(_functions(clients, processed, physical)),
+        mappings=tuple(_mappings(clients, processed, physical)),
+    )
+
+
+def _reason(formation: Any, name: str) -> str:
+    events = formation.describe_stack_events(StackName=name)["StackEvents"]
+    reasons = [
+        e["ResourceStatusReason"]
+        for e in events
+        if "FAILED" in e["ResourceStatus"] and "ResourceStatusReason" in e
+    ]
+    return reasons[-1] if reasons else "no reason given"
+
+
+def _processed(formation: Any, name: str) -> Template:
+    body = formation.get_template(StackName=name, TemplateStage="Processed")["TemplateBody"]
+    template: Template = json.loads(body) if isinstance(body, str) else body
+    return template
+
+
+def _physical_ids(formation: Any, name: str) -> dict[str, str]:
+    pages = formation.get_paginator("list_stack_resources").paginate(StackName=name)
+    return {
+        r["LogicalResourceId"]: r["PhysicalResourceId"]
+        for page in pages
+        for r in page["StackResourceSummaries"]
+        if "PhysicalResourceId" in r
+    }
+
+
+def _of_kind(
+    processed: Template, kind: str, physical: dict[str, str]
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """Logical id, physical id and properties of the resources of a type that were made."""
+    return [
+        (name, physical[name], resource.get("Properties", {}))
+        for name, resource in processed["Resources"].items()
+        if resource["Type"] == kind and name in physical
+    ]
+
+
+def _set_ttl(clients: Clients, processed: Template, physical: dict[str, str]) -> None:
+    """The emulator's CloudFormation forgets it."""
+    for _name, table, properties in _of_kind(processed, "AWS::DynamoDB::Table", physical):
+        if ttl := properties.get("TimeToLiveSpecification"):
+            clients("dynamodb").update_time_to_live(TableName=table, TimeToLiveSpecification=ttl)
+
+
+def _functions(clients: Clients, processed: Template, physical: dict[str, str]) -> list[Function]:
+    functions = []
+    for name, function_name, _properties in _of_kind(processed, "AWS::Lambda::Function", physical):
+        found = clients("lambda").get_function_configuration(FunctionName=function_name)
+        functions.append(
+            Function(
+                name=function_name,
+                arn=found["FunctionArn"],
+                handler=found["Handler"],
+                timeout_s=found["Timeout"],
+                memory_mb=found["MemorySize"],
+                environment=found.get("Environment", {}).get("Variables", {}),
+                log_name=name,
+            )
+        )
+    return functions
+
+
+def _mappings(clients: Clients, processed: Template, physical: dict[str, str]) -> list[Mapping]:
+    mappings = []
+    for name, mapping_id, declared in _of_kind(processed, MAPPING_KIND, physical):
+        # After a deployment with Enabled: false it still reads Enabled; the emulator must never poll it.
+        clients("lambda").update_event_source_mapping(UUID=mapping_id, Enabled=False)
+        mappings.append(
+            read_mapping(name, declared, clients("lambda").get_event_source_mapping(UUID=mapping_id))
+        )
+    return mappings

@@ -1,0 +1,72 @@
+"""The documents a stream mapping makes: the event a function gets, and the record of a batch given up."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from streamscore.local.mapping import Mapping
+from streamscore.local.shard import Deliver, GiveUp
+
+
+def event_bytes(mapping: Mapping, shard_id: str, delivered: Deliver) -> bytes:
+    """The invocation's payload; records are already JSON."""
+    records = b'"Records":[' + b",".join(record.body for record in delivered.records) + b"]"
+    window = delivered.window
+    if window is None:
+        return b"{" + records + b"}"
+    about = {
+        "window": {
+            "start": _second(window.start_ms),
+            "end": _second(window.start_ms + mapping.rules.tumbling_ms),
+        },
+        "shardId": shard_id,
+        "eventSourceARN": mapping.source_arn,
+        "isFinalInvokeForWindow": delivered.final,
+        "isWindowTerminatedEarly": delivered.early,
+    }
+    return b"{" + records + b',"state":' + window.state + b"," + json.dumps(about).encode()[1:]
+
+
+def failure_record(mapping: Mapping, shard_id: str, given_up: GiveUp, request_id: str, now_ms: int) -> bytes:
+    """What AWS writes to an S3 destination: the batch's address, why it was given up, and the whole event.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html
+    """
+    first, last = given_up.records[0], given_up.records[-1]
+    kind = "DDBStreamBatchInfo" if ":dynamodb:" in mapping.source_arn else "KinesisBatchInfo"
+    document: dict[str, Any] = {
+        "requestContext": {
+            "requestId": request_id,
+            "functionArn": mapping.function_arn,
+            "condition": given_up.condition,
+            "approximateInvokeCount": given_up.invocations,
+        },
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        "version": "1.0",
+        "timestamp": _millisecond(now_ms),
+        kind: {
+            "shardId": shard_id,
+            "startSequenceNumber": first.sequence,
+            "endSequenceNumber": last.sequence,
+            "approximateArrivalOfFirstRecord": _millisecond(first.arrival_ms),
+            "approximateArrivalOfLastRecord": _millisecond(last.arrival_ms),
+            "batchSize": len(given_up.records),
+            "streamArn": mapping.source_arn,
+        },
+        "payload": event_bytes(mapping, shard_id, Deliver(given_up.records)).decode(),
+    }
+    return json.dumps(document).encode()
+
+
+def failure_key(mapping: Mapping, shard_id: str, request_id: str, now_ms: int) -> str:
+    """Where AWS puts that record in the bucket."""
+    at = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return f"aws/lambda/{mapping.uuid}/{shard_id}/{at:%Y/%m/%d}/{at:%Y-%m-%dT%H.%M.%S}-{request_id}"
+
+
+def _second(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _millisecond(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
