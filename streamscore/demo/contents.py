@@ -12,7 +12,7 @@ class Stack(Protocol):
     """A deployed stack: names from its outputs, clients that reach it."""
 
     @property
-    def outputs(self) -> Mapping[str, str]:
+    def outputs(self) -> dict[str, str]:
         """Output key to value."""
 
     def client(self, service: str) -> Any:

@@ -66,9 +66,7 @@ def served_vectors(spec: Spec, prepared: Material, decided: Mapping[str, Decided
     return checks.line_up(spec.feature_names, ids, prepared.whole.features[rows], served)
 
 
-def _decided_once(
-    stack: Stack, prepared: Material, decided: Mapping[str, Decided], began: datetime
-) -> Check:
+def _decided_once(stack: Stack, prepared: Material, decided: Mapping[str, Decided], began: datetime) -> Check:
     return checks.decided_exactly_once(
         set(prepared.whole.ids.filter(prepared.live).to_list()),
         decided.keys(),
