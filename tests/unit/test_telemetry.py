@@ -57,6 +57,20 @@ def test_metrics_carry_service_and_stage_and_nothing_else(capsys: pytest.Capture
         assert directive["Namespace"] == "streamscore"
 
 
+def test_what_was_counted_before_an_invocation_is_not_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        telemetry.count("DecisionsMade")
+
+    telemetry.count("DecisionsMade", 7)
+    telemetry.meter().dynamodb_write_units(7)
+    handler({}, CONTEXT)
+    document = emitted(capsys)
+    assert document["DecisionsMade"] == [1.0]
+    assert "DynamoDbWriteCostUSD" not in document
+    assert "WastedCostUSD" not in document
+
+
 def test_the_cost_is_the_meters_usage_by_list_price(capsys: pytest.CaptureFixture[str]) -> None:
     @telemetry.observed
     def handler(event: dict[str, Any], context: Any) -> None:
