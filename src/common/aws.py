@@ -59,7 +59,7 @@ def is_throttle(code: str) -> bool:
 
 
 class Backoff:
-    """Full-jitter pauses under a bound that doubles; tests give their own `sleep` and `jitter` (in [0, 1))."""
+    """Full-jitter pauses under a bound that doubles; tests bring their own `sleep` and `jitter` (0 to 1)."""
 
     def __init__(
         self, sleep: Callable[[float], None] = time.sleep, jitter: Callable[[], float] = random.random
