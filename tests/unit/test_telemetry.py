@@ -127,6 +127,24 @@ def test_an_invocation_that_raises_is_metered_as_waste(capsys: pytest.CaptureFix
     assert document["DynamoDbWriteCostUSD"] == pytest.approx([7 * 0.625e-6])
 
 
+def test_many_values_are_all_printed_a_hundred_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        telemetry.measure("DecisionLatency", [*range(250), float("nan")])
+        telemetry.measure("ScorePsi", 0.0)
+
+    handler({}, CONTEXT)
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    values = [document["DecisionLatency"] for document in documents if "DecisionLatency" in document]
+    assert [len(some) for some in values] == [100, 100, 50]
+    assert [value for some in values for value in some] == list(range(250))
+    assert all(
+        document["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service", "stage"]]
+        for document in documents
+    )
+    assert documents[-1]["ScorePsi"] == [0.0]
+
+
 def test_a_metric_that_is_not_in_the_table_is_refused() -> None:
     with pytest.raises(KeyError):
         telemetry.count("SomethingElse")
