@@ -57,7 +57,7 @@ class Bus:
         return {
             "Source": SOURCE,
             "DetailType": _DETAIL_TYPES[item["decision"]["S"]],
-            "Detail": msgspec.json.encode(detail(item)).decode(),
+            "Detail": msgspec.json.encode(detail(item), order="sorted").decode(),
             "EventBusName": self._name,
             "Time": datetime.fromtimestamp(int(item["scored_at"]["N"]) / 1000, UTC),
         }
