@@ -21,6 +21,8 @@ invocation's own thread; `meter()` may be used from any.
 
 import functools
 import hashlib
+import itertools
+import json
 import math
 import os
 import secrets
@@ -37,7 +39,7 @@ from common.metrics import BY_NAME
 
 _PLATFORM_LOG_BYTES = 400  # START, END and REPORT lines of one invocation
 _METRIC_LOG_BYTES = 60  # one metric of an EMF line: its definition and its name
-_VALUE_LOG_BYTES = 8
+_VALUES_A_LINE = 100
 _HASH_BYTES = 8
 
 
@@ -52,10 +54,13 @@ class _CountedStdout:
         sys.stdout.flush()
 
 
+_stdout = _CountedStdout()
+
+
 @functools.cache
 def logger() -> Logger:
     """The process's JSON logger. Never give it an entity's value but `hashed(value)`; never a raw event."""
-    log = Logger(service=_service(), stream=cast(IO[str], _CountedStdout()), use_rfc3339=True, utc=True)
+    log = Logger(service=_service(), stream=cast(IO[str], _stdout), use_rfc3339=True, utc=True)
     log.append_keys(stage=_stage())
     return log
 
@@ -78,11 +83,21 @@ def count(name: str, amount: float = 1) -> None:
 
 
 def measure(name: str, values: float | Iterable[float]) -> None:
-    """Record each finite value of a metric of the table (latencies, a PSI). KeyError for any other name."""
+    """Record each finite value of a metric of the table (latencies, a PSI). KeyError for any other name.
+
+    Many values are printed at once, a hundred a line: Powertools takes 20 ms to add 500 of them one by one.
+    """
     unit = BY_NAME[name].unit
-    for value in (values,) if isinstance(values, int | float) else values:
-        if math.isfinite(value):
-            metrics().add_metric(name=name, unit=unit, value=float(value))
+    finite = [
+        float(v) for v in ((values,) if isinstance(values, int | float) else values) if math.isfinite(v)
+    ]
+    if len(finite) == 1:
+        metrics().add_metric(name=name, unit=unit, value=finite[0])
+        return
+    for some in itertools.batched(finite, _VALUES_A_LINE, strict=False):
+        measured = {name: {"Unit": unit, "StorageResolution": 60, "Value": list(some)}}
+        line = json.dumps(metrics().serialize_metric_set(metrics=measured))
+        _stdout.write(line + "\n")
 
 
 def note(**properties: str | float) -> None:
@@ -198,18 +213,13 @@ def _finish(duration_ms: float, init_ms: float | None, memory_mb: int, *, failed
         count("ColdStarts")
         measure("InitDuration", init_ms)
     meter().add(lambda_requests=1, lambda_gb_s=pricing.lambda_gb_s(duration_ms + (init_ms or 0.0), memory_mb))
-    meter().logged(_platform_and_metrics_bytes())
+    meter().logged(_PLATFORM_LOG_BYTES + _METRIC_LOG_BYTES * (len(metrics().metric_set) + 4))
     for component, usd in pricing.cost_by_component(meter().usage).items():
         count(f"{component}CostUSD", usd)
     total = pricing.cost_usd(meter().usage)
     count("EstimatedCostUSD", total)
     count("WastedCostUSD", total if failed else 0)
     metrics().flush_metrics()
-
-
-def _platform_and_metrics_bytes() -> int:
-    emitted = [len(metric["Value"]) for metric in metrics().metric_set.values()]
-    return _PLATFORM_LOG_BYTES + _METRIC_LOG_BYTES * (len(emitted) + 4) + _VALUE_LOG_BYTES * sum(emitted)
 
 
 def _memory_mb(context: Any) -> int:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Metrics
 
 from common import metrics as table
 from common import pricing, telemetry
@@ -22,13 +23,16 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "streamscore")
     monkeypatch.setenv("STAGE", "dev")
     monkeypatch.setenv("LOG_KEY", "a key")
-    cached = (telemetry.logger, telemetry.metrics, telemetry._log_key)
-    for made in cached:
-        made.cache_clear()
+    _forget()
     yield
-    telemetry.metrics().clear_metrics()
-    for made in cached:
+    _forget()
+
+
+def _forget() -> None:
+    for made in (telemetry.logger, telemetry.metrics, telemetry._log_key):
         made.cache_clear()
+    for shared in (Metrics._metrics, Metrics._metadata, Metrics._dimensions, Metrics._default_dimensions):
+        shared.clear()  # Powertools keeps them for the process, whatever its instances
 
 
 def emitted(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -55,6 +59,20 @@ def test_metrics_carry_service_and_stage_and_nothing_else(capsys: pytest.Capture
         )
         assert document["DecisionsMade"] == [3.0]
         assert directive["Namespace"] == "streamscore"
+
+
+def test_what_was_counted_before_an_invocation_is_not_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        telemetry.count("DecisionsMade")
+
+    telemetry.count("DecisionsMade", 7)
+    telemetry.meter().dynamodb_write_units(7)
+    handler({}, CONTEXT)
+    document = emitted(capsys)
+    assert document["DecisionsMade"] == [1.0]
+    assert "DynamoDbWriteCostUSD" not in document
+    assert "WastedCostUSD" not in document
 
 
 def test_the_cost_is_the_meters_usage_by_list_price(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +125,24 @@ def test_an_invocation_that_raises_is_metered_as_waste(capsys: pytest.CaptureFix
     assert document["InvocationsFailed"] == [1.0]
     assert document["WastedCostUSD"] == document["EstimatedCostUSD"]
     assert document["DynamoDbWriteCostUSD"] == pytest.approx([7 * 0.625e-6])
+
+
+def test_many_values_are_all_printed_a_hundred_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        telemetry.measure("DecisionLatency", [*range(250), float("nan")])
+        telemetry.measure("ScorePsi", 0.0)
+
+    handler({}, CONTEXT)
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    values = [document["DecisionLatency"] for document in documents if "DecisionLatency" in document]
+    assert [len(some) for some in values] == [100, 100, 50]
+    assert [value for some in values for value in some] == list(range(250))
+    assert all(
+        document["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service", "stage"]]
+        for document in documents
+    )
+    assert documents[-1]["ScorePsi"] == [0.0]
 
 
 def test_a_metric_that_is_not_in_the_table_is_refused() -> None:
@@ -184,3 +220,10 @@ def test_every_field_of_usage_has_a_price_and_every_price_a_source() -> None:
 )
 def test_attribute_sizes_follow_aws_rules(value: dict[str, Any], size: int) -> None:
     assert pricing.item_bytes({"a": value}) == 1 + size
+
+
+def test_every_metric_of_the_table_is_emitted_somewhere() -> None:
+    sources = (Path(__file__).parents[2] / "src").rglob("*.py")
+    code = "".join(path.read_text(encoding="utf-8") for path in sources if path.name != "metrics.py")
+    unused = [m.name for m in table.METRICS if f'"{m.name}"' not in code and not m.name.endswith("CostUSD")]
+    assert unused == []

@@ -1,0 +1,38 @@
+"""`streamscore backfill`: a file's features, point in time, by the code that serves."""
+
+from pathlib import Path
+
+import click
+
+from streamscore.cli._progress import TerminalProgress
+from streamscore.cli._spec import read_spec
+from streamscore.training.backfill import backfill, to_frame
+from streamscore.training.files import written_whole
+
+
+@click.command()
+@click.argument("events", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="FEATURES file."
+)
+@click.option(
+    "--spec",
+    "spec_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The feature spec; by default the project's own.",
+)
+def command(events: Path, output: Path, spec_path: Path | None) -> None:
+    """Compute the features of every event in EVENTS as they would have been served at its time.
+
+    Writes Parquet: id, time, entity columns, one float32 column per feature in spec order, and the label if
+    EVENTS has it.
+    """
+    spec = read_spec(spec_path)
+    with TerminalProgress().step("backfill", "events") as step:
+        result = backfill(spec, events)
+        with written_whole(output) as beside:
+            to_frame(result).write_parquet(beside)
+        step.advance(len(result.ids))
+        step.note(f"{len(result.ids):,} events, {len(spec.features)} features → {output}")
+    if result.repeats:
+        click.echo(f"left out {result.repeats:,} events with the id of an earlier one", err=True)

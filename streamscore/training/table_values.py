@@ -1,0 +1,156 @@
+"""Whole columns of a file to the values the spec declares; what is not certain stays unsettled."""
+
+from pathlib import Path
+
+import polars as pl
+from polars import Expr
+
+from common.errors import InvalidInputError
+from stream_features.spec_model import Field, Spec
+from stream_features.values import LIMIT, MAX_TEXT_BYTES
+
+_RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]+)?[Zz]?$"
+_SURE_CHARACTERS = 15  # a decimal of up to 15 figures is told apart from all others by its float64
+_NOISE = 2.0**-50  # what some float64 arithmetic leaves beside a decimal, relative
+
+
+def source_columns(path: Path, frame: pl.DataFrame, spec: Spec) -> list[Expr]:
+    """The columns the spec reads, under the spec's names; a nested field may have its path's name."""
+    event = spec.event
+    names = {name: name for name in (event.id, event.time, *(entity.field for entity in spec.entities))}
+    optional = {name for name in (event.label, event.trace) if name}
+    for field in event.fields:
+        dotted = ".".join(field.path)
+        names[field.name] = (
+            dotted if field.name not in frame.columns and dotted in frame.columns else field.name
+        )
+        if field.optional:
+            optional.add(field.name)
+    names |= {name: name for name in optional if name not in names}
+    absent = {
+        source for name, source in names.items() if source not in frame.columns and name not in optional
+    }
+    if absent:
+        has = ", ".join(column for column in frame.columns if column != "@line")
+        raise InvalidInputError(f"{path}: no column {', '.join(sorted(absent))}; it has {has}")
+    return [pl.col(source).alias(name) for name, source in names.items() if source in frame.columns]
+
+
+def settled(frame: pl.DataFrame, spec: Spec) -> pl.DataFrame:
+    """`frame` converted, with a column ``@settled``: whether all of a row's values are certain."""
+    event, schema = spec.event, frame.schema
+    ids = dict.fromkeys((event.id, *(entity.field for entity in spec.entities)))
+    values: dict[str, Expr] = {name: _identifier(pl.col(name), schema[name]) for name in ids}
+    values[event.time] = _time(pl.col(event.time), schema[event.time])
+    required = list(values)
+    for field in event.fields:
+        if field.name in values:
+            continue
+        present = field.name in schema
+        column = pl.col(field.name) if present else pl.lit(None)
+        values[field.name] = _field(field, column, schema[field.name] if present else pl.Null())
+        if not field.optional:
+            required.append(field.name)
+    if event.label and event.label in schema:
+        values[event.label] = _answer(pl.col(event.label), schema[event.label])
+    if event.trace and event.trace in schema:
+        values[event.trace] = pl.col(event.trace).cast(pl.String)
+    columns = [value.alias(name) for name, value in values.items()]
+    converted = frame.select("@line", *columns)
+    lost = [
+        converted[name].is_null()
+        & (frame[name].is_not_null() if name in schema and name not in required else True)
+        for name in values
+        if name != event.trace and (name in schema or name in required)
+    ]
+    doubtful = (
+        pl.select(pl.any_horizontal(lost)).to_series() if lost else pl.repeat(False, frame.height, eager=True)
+    )
+    return converted.with_columns((~doubtful).alias("@settled"))
+
+
+def _identifier(column: Expr, kind: pl.DataType) -> Expr:
+    if kind.is_integer() or kind == pl.String:
+        text = column.cast(pl.String)
+        return pl.when(text.str.len_bytes().is_between(1, MAX_TEXT_BYTES)).then(text)
+    return pl.lit(None, pl.String)
+
+
+def _time(column: Expr, kind: pl.DataType) -> Expr:
+    """Epoch milliseconds from text, integers (seconds below 10^11) or datetimes; null where unsure."""
+    if isinstance(kind, pl.Datetime):
+        found = column.cast(pl.Datetime("us")).dt.epoch("us").floordiv(1000)
+    elif kind.is_integer():
+        number = column.cast(pl.Int64, strict=False)
+        found = pl.when(number < 100_000_000_000).then(number * 1000).otherwise(number)
+    elif kind == pl.String:
+        found = pl.when(column.str.contains(_RFC_3339)).then(_rfc3339(column))
+    else:
+        return pl.lit(None, pl.Int64)
+    return pl.when(found.is_between(0, LIMIT)).then(found)
+
+
+def _rfc3339(column: Expr) -> Expr:
+    second = column.str.slice(0, 10) + "T" + column.str.slice(11, 8)
+    start = second.str.to_datetime("%Y-%m-%dT%H:%M:%S", strict=False, time_unit="ms").dt.epoch("ms")
+    fraction = column.str.extract(r"\.([0-9]{1,3})").str.pad_end(3, "0").cast(pl.Int64, strict=False)
+    return start + fraction.fill_null(0)
+
+
+def _field(field: Field, column: Expr, kind: pl.DataType) -> Expr:
+    match field.kind:
+        case "decimal" | "int":
+            return _fixed(column, kind, field.digits)
+        case "float":
+            return _number(column, kind)
+        case "bool":
+            return _boolean(column, kind)
+        case "string":
+            text = column.cast(pl.String) if kind == pl.String else pl.lit(None, pl.String)
+            return pl.when(text.str.len_bytes() <= MAX_TEXT_BYTES).then(text)
+
+
+def _fixed(column: Expr, kind: pl.DataType, digits: int) -> Expr:
+    """Integers × 10^digits. A number that is a decimal but for float64 noise (85.64999999999999) is that decimal."""
+    if kind.is_integer():
+        scaled = column.cast(pl.Int64, strict=False)
+        bound = LIMIT // 10**digits
+        return pl.when(scaled.is_between(-bound, bound)).then(scaled * 10**digits)
+    if kind.is_decimal():
+        column, kind = column.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end("."), pl.String()
+    number = _number(column, kind)
+    scaled = (number * 10**digits).round()
+    difference = (scaled / 10**digits - number).abs()
+    noise = number.abs() * _NOISE
+    if kind == pl.String:
+        noise = pl.when(column.str.len_chars() > _SURE_CHARACTERS).then(noise).otherwise(0.0)
+    certain = (difference <= noise) & (scaled.abs() < 10**_SURE_CHARACTERS)
+    return pl.when(certain).then(scaled.cast(pl.Int64, strict=False))
+
+
+def _number(column: Expr, kind: pl.DataType) -> Expr:
+    """float64 within ±2^53."""
+    if not (kind.is_numeric() or kind == pl.String):
+        return pl.lit(None, pl.Float64)
+    number = column.cast(pl.Float64, strict=False)
+    return pl.when(number.is_finite() & (number.abs() <= LIMIT)).then(number)
+
+
+def _boolean(column: Expr, kind: pl.DataType) -> Expr:
+    if kind == pl.Boolean:
+        return column
+    if kind == pl.String:
+        words = {"true": True, "false": False}
+        return column.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
+    return pl.lit(None, pl.Boolean)
+
+
+def _answer(column: Expr, kind: pl.DataType) -> Expr:
+    """A label: true or false, 1 or 0."""
+    if kind == pl.Boolean:
+        return column
+    if not (kind.is_numeric() or kind == pl.String):
+        return pl.lit(None, pl.Boolean)
+    words = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+    text = column.cast(pl.String).str.to_lowercase()
+    return text.replace_strict(words, default=None, return_dtype=pl.Boolean)
