@@ -49,7 +49,7 @@ Streams = dict[str, list[tuple[int, list[Event | Label]]]]
 
 
 def amount_of(name: str) -> int:
-    return 0 if name == "probe" else 1 << (ord(name) - ord("a"))
+    return 0 if name == "probe" else 1 << (ord(name) - ord("a")) % 24
 
 
 def event(name: str, minute: int, customer: str, terminal: str = "T", *, redrive: bool = False) -> Event:

@@ -28,10 +28,10 @@ _THROTTLES = frozenset(
 RemainingMs = Callable[[], float]
 
 
-def client(service: str) -> Any:
-    """A low-level client for a function: short time-outs and no retries of its own."""
+def client(service: str, attempts: int = 1) -> Any:
+    """A low-level client for a function: short time-outs, and no retries of its own unless told."""
     config = Config(
-        retries={"total_max_attempts": 1},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=MOST_CONNECTIONS,
         connect_timeout=1,
         read_timeout=4,
@@ -59,7 +59,7 @@ def is_throttle(code: str) -> bool:
 
 
 class Backoff:
-    """Full-jitter pauses under a bound that doubles; tests give their own `sleep` and `jitter` (in [0, 1))."""
+    """Full-jitter pauses under a bound that doubles; tests bring their own `sleep` and `jitter` (0 to 1)."""
 
     def __init__(
         self, sleep: Callable[[float], None] = time.sleep, jitter: Callable[[], float] = random.random

@@ -109,10 +109,7 @@ class DynamoDB:
         outcomes = [Outcome.THROTTLED] * len(statements)
         todo = list(range(len(statements)))
         for _ in self.backoff.tries(remaining_ms):
-            request = [
-                {"Statement": statements[n].text, "Parameters": statements[n].parameters} for n in todo
-            ]
-            answer = self._call("batch_execute_statement", Statements=request)
+            answer = self._call("batch_execute_statement", Statements=[_request(statements[n]) for n in todo])
             if answer is None:
                 continue
             if self._meter:

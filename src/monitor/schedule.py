@@ -26,12 +26,23 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def hour_before(event: Mapping[str, Any], now_s: float) -> tuple[str, str]:
     """[since, until) of the last whole hour before the event's `scheduled_time`, else before `now_s`.
 
+    An event that names its own `since` and `until` is taken at its word.
+
     >>> hour_before({"scheduled_time": "2026-11-24T16:10:00Z"}, 0.0)
     ('2026-11-24T15:00:00Z', '2026-11-24T16:00:00Z')
     """
-    at = datetime.fromisoformat(event["scheduled_time"]).timestamp() if "scheduled_time" in event else now_s
-    until = at // HOUR_S * HOUR_S
+    if "since" in event:
+        return event["since"], event["until"]
+    until = _scheduled_s(event, now_s) // HOUR_S * HOUR_S
     return iso(until - HOUR_S), iso(until)
+
+
+def _scheduled_s(event: Mapping[str, Any], now_s: float) -> float:
+    """Now if there is no such time, as from a scheduler that does not fill it in (the emulator's)."""
+    try:
+        return datetime.fromisoformat(event["scheduled_time"]).timestamp()
+    except (KeyError, ValueError):
+        return now_s
 
 
 def iso(time_s: float) -> str:

@@ -11,7 +11,7 @@ from common.aws import RemainingMs
 from common.dynamodb import DynamoDB
 from common.errors import TransientError
 from common.quarantine import Quarantine
-from common.records import Refused
+from common.records import Refused, billed_sizes
 from common.settings import Settings, code_root
 from common.telemetry import count, logger, measure, meter, observed
 from stream_features.events import Decoder, Event, decoder
@@ -19,6 +19,8 @@ from stream_features.intake import Intake, take
 from stream_features.protocol import Applied, apply_delivery
 from stream_features.spec import Spec, parse
 from stream_features.store import StateTable, run
+
+LATENCIES_LOGGED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def apply_batch(event: dict[str, Any], made: Runtime, remaining_ms: RemainingMs) -> dict[str, Any]:
     """Decode, apply, quarantine, report."""
+    meter().kinesis_records(billed_sizes(event))
     intake = take(event, made.spec, made.decoder)
     applied = Applied()
     if intake.raw:
@@ -95,11 +98,16 @@ def _report(intake: Intake, applied: Applied, quarantined: int, unfinished: str 
     count("RecordsQuarantined", quarantined)
     count("StateConflicts", applied.conflicts)
     count("StateItemsWritten", len(applied.done))
-    measure("FeatureLatency", [now_ms - at for at in arrivals_ms])
+    measure("FeatureLatency", _sample(sorted(now_ms - at for at in arrivals_ms)))
     if unfinished is not None:
         left = sum(int(record.sequence) >= int(unfinished) for record in intake.raw)
         count("RecordsUnfinished", left)
         logger().warning("batch unfinished", extra={"from_sequence": unfinished, "records": left})
+
+
+def _sample(latencies_ms: Sequence[int]) -> Sequence[int]:
+    """Every nth of the sorted values: at most LATENCIES_LOGGED keep the shape, and the log small."""
+    return latencies_ms[:: -(-len(latencies_ms) // LATENCIES_LOGGED) or 1]
 
 
 def _now_ms() -> int:

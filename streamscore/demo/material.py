@@ -10,6 +10,7 @@ import numpy.typing as npt
 from common.errors import InvalidInputError
 from streamscore import simulator
 from streamscore.event_files import write_events
+from streamscore.training.backfill import Backfilled
 
 LABELS_KNOWN_DAYS = 7
 EVENTS_A_CUSTOMER_A_DAY = 1.7  # below the simulator's mean of 1.94, so that there are always enough
@@ -23,6 +24,25 @@ class Simulated:
     history_days: int = 56
     customers: int = 1_000
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Material:
+    """The events, backfilled whole; what comes after ``moment_ms`` is live."""
+
+    path: Path
+    whole: Backfilled
+    moment_ms: int
+
+    @property
+    def live(self) -> npt.NDArray[np.bool_]:
+        """Which events are live."""
+        return self.whole.time_ms > self.moment_ms
+
+    @property
+    def history(self) -> int:
+        """How many are not."""
+        return int((~self.live).sum())
 
 
 def simulate(size: Simulated, path: Path, today: date) -> None:

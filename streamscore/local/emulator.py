@@ -79,7 +79,6 @@ def _environment(state_dir: Path, port: int, as_shipped: bool) -> dict[str, str]
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "TMPDIR": str(state_dir),  # it leaves a pid file there
-        "PYTHONDONTWRITEBYTECODE": "1",
         "STREAMSCORE_EMULATOR_AS_SHIPPED": "1" if as_shipped else "",
     }
 

@@ -56,10 +56,14 @@ def _first_failure(reply: dict[str, Any], records: tuple[Record, ...]) -> int | 
     if not isinstance(items, list):
         raise _UnreadableError
     positions = {record.sequence: i for i, record in enumerate(records)}
-    failed = [
-        positions.get(str(item.get("itemIdentifier")) if isinstance(item, dict) else "") for item in items
-    ]
+    failed = [positions.get(_identifier(item)) for item in items]
     known = [position for position in failed if position is not None]
     if len(known) < len(failed):
         raise _UnreadableError
     return min(known, default=None)
+
+
+def _identifier(item: Any) -> str:
+    """The sequence number an item names; empty, which no record has, when it names none."""
+    identifier = item.get("itemIdentifier") if isinstance(item, dict) else None
+    return identifier if isinstance(identifier, str) else ""

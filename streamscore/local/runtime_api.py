@@ -77,7 +77,10 @@ class RuntimeApi:
     def close(self) -> None:
         """Stop serving; a process that still waits for an event finds the line cut and exits."""
         self._events.put(None)
-        self._server.shutdown()
+        threading.Thread(target=self._end, name="runtime-api-end", daemon=True).start()
+
+    def _end(self) -> None:
+        self._server.shutdown()  # waits for the serving thread's next look
         self._server.server_close()
 
 

@@ -23,11 +23,15 @@ def source_columns(path: Path, frame: pl.DataFrame, spec: Spec) -> list[Expr]:
     optional = {name for name in (event.label, event.trace) if name}
     for field in event.fields:
         dotted = ".".join(field.path)
-        names[field.name] = dotted if field.name not in frame.columns and dotted in frame.columns else field.name
+        names[field.name] = (
+            dotted if field.name not in frame.columns and dotted in frame.columns else field.name
+        )
         if field.optional:
             optional.add(field.name)
     names |= {name: name for name in optional if name not in names}
-    absent = {source for name, source in names.items() if source not in frame.columns and name not in optional}
+    absent = {
+        source for name, source in names.items() if source not in frame.columns and name not in optional
+    }
     if absent:
         has = ", ".join(column for column in frame.columns if column != "@line")
         raise InvalidInputError(f"{path}: no column {', '.join(sorted(absent))}; it has {has}")
@@ -56,11 +60,14 @@ def settled(frame: pl.DataFrame, spec: Spec) -> pl.DataFrame:
     columns = [value.alias(name) for name, value in values.items()]
     converted = frame.select("@line", *columns)
     lost = [
-        converted[name].is_null() & (frame[name].is_not_null() if name in schema and name not in required else True)
+        converted[name].is_null()
+        & (frame[name].is_not_null() if name in schema and name not in required else True)
         for name in values
         if name != event.trace and (name in schema or name in required)
     ]
-    doubtful = pl.select(pl.any_horizontal(lost)).to_series() if lost else pl.repeat(False, frame.height, eager=True)
+    doubtful = (
+        pl.select(pl.any_horizontal(lost)).to_series() if lost else pl.repeat(False, frame.height, eager=True)
+    )
     return converted.with_columns((~doubtful).alias("@settled"))
 
 

@@ -125,3 +125,11 @@ def test_rows_whose_spec_lacks_the_models_features_count_as_missing() -> None:
             MODEL
         ].features()
         assert counts.tolist() == [0, 0, 0, 0, 1]
+
+
+def test_a_corrected_label_leaves_only_the_correction_counted() -> None:
+    state, _ = step(batch([change(decision("a", label=False))]))
+    corrected = change(decision("a", label=True), decision("a", label=False))
+    _, (item,) = step(batch([corrected], state, final=True))
+    negatives, positives = item.sketch.label_counts()
+    assert (negatives.sum(), positives.sum(), item.sketch.decided, item.sketch.labelled) == (0, 1, 1, 1)

@@ -1,0 +1,56 @@
+"""`streamscore cost`: what the functions metered, in total and for a million decisions."""
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+
+import click
+import msgspec
+
+from common.pricing import AS_OF, REGION
+from monitor.cost import Cost
+from streamscore.cli._stack import stage_options, target
+from streamscore.monitoring import metered
+
+
+@click.command()
+@click.option("--hours", default=24.0, show_default=True, help="How far back to look.")
+@stage_options
+@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+def command(hours: float, stage: str | None, yes: bool, as_json: bool) -> None:
+    """Show what was metered: list price of every invocation by component, and per million decisions.
+
+    Requests, duration, capacity units, stream bytes, events, S3 and logs; not what is billed by the hour or
+    month whatever happens (a stream's hours, alarms, metrics, storage).
+    """
+    now = datetime.now(UTC)
+    found = metered(target(stage, yes), now - timedelta(hours=hours), now)
+    if as_json:
+        per_million = None if math.isnan(found.per_million_usd) else found.per_million_usd
+        parts = found.per_million_by_component_usd if found.decisions else {}
+        known = {"per_million_usd": per_million, "per_million_by_component_usd": parts}
+        click.echo(json.dumps(msgspec.to_builtins(found) | known | {"region": REGION, "prices_as_of": AS_OF}))
+        return
+    for line in lines(found):
+        click.echo(line)
+
+
+def lines(found: Cost) -> list[str]:
+    """The report as text: components by falling cost."""
+    by_cost = sorted(found.by_component_usd.items(), key=lambda part: -part[1])
+    rows = [_row(name, usd, found.per_million_by_component_usd[name]) for name, usd in by_cost]
+    return [
+        f"{found.decisions:,} decisions; list prices of {REGION}, {AS_OF}",
+        "",
+        f"{'':<16}{'metered USD':>16}{'per million':>16}",
+        *rows,
+        _row("total", found.total_usd, found.per_million_usd),
+        "",
+        f"of the total, ${found.wasted_usd:.8f} went to invocations that failed and were repeated",
+        *(f"{service:<24}${usd:.8f}" for service, usd in found.by_service_usd.items()),
+    ]
+
+
+def _row(name: str, usd: float, per_million: float) -> str:
+    part = "-" if math.isnan(per_million) else f"{per_million:.4f}"
+    return f"{name:<16}{usd:>16.8f}{part:>16}"

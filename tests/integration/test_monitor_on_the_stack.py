@@ -1,0 +1,81 @@
+"""The monitor inside the real template: decisions written to the table come out of the commands."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from streamscore.cli import cost, drift
+from streamscore.local import stack as stacks
+from tests.monitored import amounts, images, publish
+
+COUNT = 600
+
+
+@pytest.fixture(scope="module")
+def version(stack: stacks.Stack) -> Iterator[str]:
+    """A model whose decisions and labels went through the stack; its windows are closed."""
+    version, pointer = publish(stack.client("s3"), stack.outputs["DataBucketName"])
+    stack.client("ssm").put_parameter(
+        Name=f"{stack.outputs['PointerPrefix']}/champion", Value=pointer, Type="String", Overwrite=True
+    )
+    dynamodb, table = stack.client("dynamodb"), stack.outputs["DecisionsTableName"]
+    made = [_for_writing(image) for image in images(version, amounts(COUNT, 8))]
+    for image in made:
+        dynamodb.put_item(TableName=table, Item=image)
+    for image in made[:100]:
+        positive = image["decision"]["S"] == "review"
+        dynamodb.put_item(TableName=table, Item=image | {"label": {"BOOL": positive}})
+    stack.start()
+    stack.drain()
+    yield version
+    stack.stop()
+    stack.client("ssm").delete_parameter(Name=f"{stack.outputs['PointerPrefix']}/champion")
+
+
+@pytest.fixture(autouse=True)
+def in_the_stacks_folder(stack: stacks.Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(stack.state_dir.parent)
+
+
+def _for_writing(image: dict[str, Any]) -> dict[str, Any]:
+    """A client takes bytes where a stream event has base64."""
+    return image | {"features": {"B": base64.b64decode(image["features"]["B"])}}
+
+
+def run(command: Any, *arguments: str) -> str:
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_drift_counts_every_decision_and_label_of_the_stream(version: str) -> None:
+    found = json.loads(run(drift.command, "--json"))
+    assert (found["model"], found["decided"]) == (version, COUNT)
+    assert found["labels"]["labelled"] == 100
+    assert found["features"][0]["name"] == "amount"
+    assert found["score"]["psi"] < 0.1
+    assert f"{COUNT:,} decisions" in run(drift.command)
+
+
+def test_the_hourly_function_reads_the_same_windows(stack: stacks.Stack, version: str) -> None:
+    newest = json.loads(run(drift.command, "--json"))
+    answer = stack.client("lambda").invoke(
+        FunctionName=stack.outputs["MonitorScheduleFunctionName"],
+        Payload=json.dumps({"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}),
+    )
+    found = json.load(answer["Payload"])
+    assert found["model"] == version
+    assert found["decided"] == newest["decided"]
+
+
+def test_what_the_functions_metered_is_what_cost_reports(stack: stacks.Stack, version: str) -> None:
+    found = json.loads(run(cost.command, "--json"))
+    assert found["total_usd"] > 0
+    assert found["by_service_usd"]["monitor"] > 0
+    assert found["total_usd"] == pytest.approx(sum(found["by_component_usd"].values()))
+    assert found["by_component_usd"]["Lambda"] > 0
+    assert "list prices of us-east-1" in run(cost.command)

@@ -1,0 +1,263 @@
+"""Records on real streams reach a real function, and what it cannot take reaches the bucket."""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from streamscore.local.emulator import REGION, Emulator
+from streamscore.local.function_process import Function, Outcome, Site
+from streamscore.local.mapping import Mapping
+from streamscore.local.poller import DrainTimeoutError, Poller
+from streamscore.local.runtime_host import RuntimeHost
+from streamscore.local.shard import Rules
+from streamscore.local.streams import Stream, open_stream
+from tests.conftest import client_of, poll_until
+
+CODE = """
+import base64, json, os
+
+def data(record):
+    if "kinesis" in record:
+        return json.loads(base64.b64decode(record["kinesis"]["data"]))
+    return record["dynamodb"]["NewImage"]["pk"]["S"]
+
+def note(event):
+    with open(os.environ["OUT"], "a") as out:
+        about = {k: v for k, v in event.items() if k != "Records"}
+        out.write(json.dumps({"data": [data(r) for r in event["Records"]], **about}) + "\\n")
+
+def take(event, context):
+    note(event)
+
+def choke(event, context):
+    note(event)
+    if any(data(r) == "poison" for r in event["Records"]):
+        raise ValueError("poison")
+
+def report(event, context):
+    note(event)
+    failed = [r["kinesis"]["sequenceNumber"] for r in event["Records"] if data(r) == "poison"]
+    return {"batchItemFailures": [{"itemIdentifier": s} for s in failed]}
+
+def count(event, context):
+    note(event)
+    return {"state": {"n": event["state"].get("n", 0) + len(event["Records"])}}
+"""
+
+
+@dataclass
+class World:
+    """A stream, a bucket, and a function that notes what it gets."""
+
+    emulator: Emulator
+    host: RuntimeHost
+    bucket: str
+    out: Path
+
+    def open_stream(self, arn: str) -> Stream:
+        return open_stream(arn, self.emulator.endpoint, REGION)
+
+    def invoke(self, function_name: str, payload: bytes) -> Outcome:
+        return self.host.invoke(function_name, payload)
+
+    def store_failure(self, bucket: str, key: str, body: bytes) -> None:
+        client_of(self.emulator.endpoint, "s3").put_object(Bucket=bucket, Key=key, Body=body)
+
+    def invocations(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.read_text().splitlines()] if self.out.exists() else []
+
+    def delivered(self) -> list[Any]:
+        return [one for invocation in self.invocations() for one in invocation["data"]]
+
+    def failures(self) -> list[Any]:
+        s3 = client_of(self.emulator.endpoint, "s3")
+        found = s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        return [json.loads(s3.get_object(Bucket=self.bucket, Key=o["Key"])["Body"].read()) for o in found]
+
+
+@pytest.fixture
+def world(emulator: Emulator, tmp_path: Path) -> Iterator[World]:
+    bucket = f"b{uuid4().hex}"
+    client_of(emulator.endpoint, "s3").create_bucket(Bucket=bucket)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/f.py").write_text(CODE)
+    out = tmp_path / "out"
+    functions = [
+        Function(name, arn_of(name), f"f.{name}", 10, 256, {"OUT": str(out)})
+        for name in ("take", "choke", "report", "count")
+    ]
+    host = RuntimeHost(functions, Site(tmp_path / "code", emulator.endpoint, REGION, tmp_path / "logs"))
+    yield World(emulator, host, bucket, out)
+    host.close()
+
+
+@pytest.fixture
+def poll(world: World, tmp_path: Path) -> Iterator[Callable[..., Poller]]:
+    """Start a poller of one mapping: `poll(stream_arn, "take", batch_size=…)`."""
+    running: list[Poller] = []
+
+    def start(source_arn: str, function: str, patterns: tuple[str, ...] = (), **rules: Any) -> Poller:
+        mapping = Mapping("m", "uuid-1", source_arn, arn_of(function), Rules(**rules), patterns, world.bucket)
+        poller = Poller([mapping], world, tmp_path / "checkpoints")
+        running.append(poller)
+        poller.start()
+        return poller
+
+    yield start
+    for poller in running:
+        poller.close()
+
+
+@pytest.fixture
+def stream(emulator: Emulator) -> str:
+    kinesis, name = client_of(emulator.endpoint, "kinesis"), f"s{uuid4().hex}"
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+
+    def arn() -> str | None:
+        summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+        return str(summary["StreamARN"]) if summary["StreamStatus"] == "ACTIVE" else None
+
+    poll_until(arn, "the stream is active")
+    return str(arn())
+
+
+def arn_of(function: str) -> str:
+    return f"arn:aws:lambda:us-east-1:000000000000:function:{function}"
+
+
+def put(emulator: Emulator, stream: str, values: list[Any]) -> None:
+    entries = [{"Data": json.dumps(value).encode(), "PartitionKey": "k"} for value in values]
+    client_of(emulator.endpoint, "kinesis").put_records(StreamARN=stream, Records=entries)
+
+
+def test_records_arrive_in_order_in_batches(
+    world: World, stream: str, poll: Callable[..., Poller], emulator: Emulator
+) -> None:
+    put(emulator, stream, list(range(25)))
+    poll(stream, "take", batch_size=10).drain(10)
+    assert [len(invocation["data"]) for invocation in world.invocations()] == [10, 10, 5]
+    assert world.delivered() == list(range(25))
+
+
+def test_an_idle_poller_delivers_within_a_tenth_of_a_second(
+    world: World, stream: str, poll: Callable[..., Poller], emulator: Emulator
+) -> None:
+    poller = poll(stream, "take")
+    put(emulator, stream, ["warm"])
+    poller.drain(10)
+    latencies = []
+    for i in range(5):
+        poller.drain(10)
+        started = time.monotonic()
+        put(emulator, stream, [i])
+        poll_until(lambda i=i: i in world.delivered(), "it arrives")
+        latencies.append(time.monotonic() - started)
+    assert min(latencies) < 0.1
+
+
+def test_a_poison_record_alone_goes_to_the_bucket_whole(
+    world: World, stream: str, poll: Callable[..., Poller], emulator: Emulator
+) -> None:
+    put(emulator, stream, [0, 1, "poison", 3, 4])
+    poll(stream, "choke", bisects=True, max_retries=1).drain(10)
+    assert {0, 1, 3, 4} <= set(world.delivered())
+    (failure,) = world.failures()
+    assert failure["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert failure["requestContext"]["functionArn"] == arn_of("choke")
+    assert failure["KinesisBatchInfo"]["batchSize"] == 1
+    assert failure["KinesisBatchInfo"]["streamArn"] == stream
+    (record,) = json.loads(failure["payload"])["Records"]
+    assert json.loads(base64.b64decode(record["kinesis"]["data"])) == "poison"
+    assert record["kinesis"]["sequenceNumber"] == failure["KinesisBatchInfo"]["startSequenceNumber"]
+
+
+def test_a_reported_record_is_retried_with_those_behind_it_only(
+    world: World, stream: str, poll: Callable[..., Poller], emulator: Emulator
+) -> None:
+    put(emulator, stream, [0, 1, "poison", 3])
+    poll(stream, "report", bisects=True, reports_failures=True, max_retries=0).drain(10)
+    batches = [invocation["data"] for invocation in world.invocations()]
+    assert batches == [[0, 1, "poison", 3], ["poison", 3], ["poison"], [3]]
+    assert len(world.failures()) == 1
+
+
+def test_a_stopped_poller_goes_on_behind_its_checkpoint(
+    world: World, stream: str, poll: Callable[..., Poller], emulator: Emulator
+) -> None:
+    put(emulator, stream, [0, 1])
+    first = poll(stream, "take")
+    first.drain(10)
+    first.close()
+    put(emulator, stream, [2])
+    poll(stream, "take").drain(10)
+    assert world.delivered() == [0, 1, 2]
+
+
+def test_a_paused_poller_starts_no_invocation(
+    world: World, stream: str, poll: Callable[..., Poller], emulator: Emulator
+) -> None:
+    poller = poll(stream, "take")
+    poller.drain(10)
+    poller.pause()
+    put(emulator, stream, [0])
+    poller.start()
+    poller.drain(10)
+    assert world.delivered() == [0]
+
+
+def test_a_filter_on_a_table_stream_lets_only_matching_images_wake_the_function(
+    world: World, poll: Callable[..., Poller], emulator: Emulator
+) -> None:
+    dynamodb, table = client_of(emulator.endpoint, "dynamodb"), f"t{uuid4().hex}"
+    made = dynamodb.create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )
+    for key, attributes in {"a": {"out": {"B": b"1"}}, "b": {}, "c": {"out": {"B": b"2"}}}.items():
+        dynamodb.put_item(TableName=table, Item={"pk": {"S": key}, **attributes})
+    dynamodb.delete_item(TableName=table, Key={"pk": {"S": "a"}})
+    pattern = '{"eventName":["INSERT","MODIFY"],"dynamodb":{"NewImage":{"out":{"B":[{"exists":true}]}}}}'
+    poller = poll(made["TableDescription"]["LatestStreamArn"], "take", (pattern,))
+    poller.drain(10)
+    assert world.delivered() == ["a", "c"]
+    (shard,) = poller.stats()["m"]["shards"]
+    assert shard["filtered"] == 2
+
+
+def test_a_drain_closes_the_open_window_with_the_state_it_had(
+    world: World, stream: str, poll: Callable[..., Poller], emulator: Emulator
+) -> None:
+    put(emulator, stream, [0, 1, 2])
+    poll(stream, "count", batch_size=2, tumbling_ms=900_000).drain(10)
+    told = [(i["data"], i["state"], i["isFinalInvokeForWindow"]) for i in world.invocations()]
+    assert told == [([0, 1], {}, False), ([2], {"n": 2}, False), ([], {"n": 3}, True)]
+    last = world.invocations()[-1]
+    assert last["isWindowTerminatedEarly"] is True
+    assert (last["eventSourceARN"], last["shardId"]) == (stream, "shardId-000000000000")
+    assert last["window"]["start"] < last["window"]["end"]
+
+
+def test_a_windowed_function_that_returns_no_state_has_failed(
+    world: World, stream: str, poll: Callable[..., Poller], emulator: Emulator
+) -> None:
+    put(emulator, stream, [0])
+    poll(stream, "take", tumbling_ms=900_000, max_retries=0).drain(10)
+    assert len(world.failures()) == 1
+
+
+def test_a_drain_that_cannot_end_says_what_holds_it_up(
+    world: World, stream: str, poll: Callable[..., Poller], emulator: Emulator
+) -> None:
+    put(emulator, stream, ["poison"])
+    with pytest.raises(DrainTimeoutError, match="m-shardId-000000000000.*ValueError"):
+        poll(stream, "choke").drain(0.5)
