@@ -115,7 +115,7 @@ def _identifier(value: Any) -> str:
     """A text of a usual length, or an integer but 0, which may have been written -0."""
     if type(value) is str and 0 < len(value) <= _MAX_CHARACTERS:
         return value
-    if type(value) is int and value:
+    if type(value) is int and 0 != value.bit_length() < 64:
         return str(value)
     raise ValueError
 

@@ -301,7 +301,7 @@ json_texts = st.one_of(
     st.integers(-(10**16), 10**16).map(str),
     st.decimals(-1000, 1000, places=3).map(str),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
-    st.text(max_size=300).map(json.dumps),
+    st.text(st.sampled_from('ab"\\é😀\n\x00 '), max_size=300).map(json.dumps),
 )
 keys = [
     "id",
