@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from common.errors import InvalidInputError, RecordRefusedError
-from stream_features.values import time_ms
+from stream_features.values import rfc3339_ms
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
 from streamscore.cli._stack import stage_options, target
@@ -17,7 +17,9 @@ from streamscore.training.load_state import Loaded, load, state_table
 @click.command()
 @click.argument("events", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--until", metavar="TIME", help="Only what had arrived by then (RFC 3339, no zone means UTC); else all."
+    "--until",
+    metavar="TIME",
+    help="Only what had arrived by then: a date or an RFC 3339 time, UTC if it says no zone.",
 )
 @click.option("--replace", is_flag=True, help="Also overwrite items that the stream has written since.")
 @click.option(
@@ -69,7 +71,8 @@ def _told(loaded: Loaded) -> str:
 def _moment_ms(text: str | None) -> int | None:
     if text is None:
         return None
+    whole = f"{text}T00:00:00" if len(text) == len("2026-11-24") else text
     try:
-        return time_ms(json.dumps(text).encode(), "--until")
+        return rfc3339_ms(whole, "--until")
     except RecordRefusedError as error:
-        raise InvalidInputError(str(error)) from error
+        raise InvalidInputError(f"--until {text}: write 2026-11-24 or 2026-11-24T12:30:00Z") from error
