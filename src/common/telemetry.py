@@ -11,7 +11,7 @@ A handler is decorated and one line; the room's code below it counts what happen
     count("EventsApplied", 500)                      # a name of the table in common/metrics.py, else KeyError
     measure("DecisionLatency", latencies_ms)         # many values of one metric
     note(model_version=version)                      # a log property beside the metrics, never a dimension
-    meter().dynamodb_write(response)                 # what a call consumed; see Meter
+    meter().dynamodb_write(response)                 # what a call consumed; see common/meter.py
     logger().info("batch applied", extra={"entity": hashed("4111…")})
 
 Powertools' Logger and Metrics only: importing its tracer costs 200 ms of every cold start even when disabled.
@@ -27,14 +27,14 @@ import math
 import os
 import secrets
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import IO, Any, cast
 
 from aws_lambda_powertools import Logger, Metrics
 
 from common import pricing
+from common.meter import Meter
 from common.metrics import BY_NAME
 
 _PLATFORM_LOG_BYTES = 400  # START, END and REPORT lines of one invocation
@@ -115,59 +115,6 @@ def hashed(value: str) -> str:
     return hashlib.blake2b(value.encode(), key=_log_key(), digest_size=_HASH_BYTES).hexdigest()
 
 
-class Meter:
-    """What one invocation has used so far, in the units AWS bills. Safe to use from several threads."""
-
-    def __init__(self) -> None:
-        self.usage = pricing.Usage()
-        self._lock = threading.Lock()
-
-    def add(self, **amounts: float) -> None:
-        """Add to fields of `pricing.Usage` by name."""
-        with self._lock:
-            for name, amount in amounts.items():
-                setattr(self.usage, name, getattr(self.usage, name) + amount)
-
-    def dynamodb_write(self, response: Mapping[str, Any], *, items: Iterable[int] = ()) -> None:
-        """A write's `ConsumedCapacity` (ask for TOTAL); where there is none, from the items' byte sizes."""
-        units = pricing.consumed_units(response)
-        self.add(dynamodb_write_units=sum(map(pricing.write_units, items)) if units is None else units)
-
-    def dynamodb_write_units(self, units: float) -> None:
-        """Write units known some other way, as of a conditional write that failed (it consumes too)."""
-        self.add(dynamodb_write_units=units)
-
-    def dynamodb_read(self, response: Mapping[str, Any], *, asked: int = 1, consistent: bool = True) -> None:
-        """A read's `ConsumedCapacity`; where there is none, from what was returned and asked in vain."""
-        units = pricing.consumed_units(response)
-        self.add(dynamodb_read_units=_read_units(response, asked, consistent) if units is None else units)
-
-    def kinesis_records(self, sizes: Iterable[int]) -> None:
-        """Records received from the stream, by byte size: their way in (rounded up) and out (not rounded)."""
-        sizes = list(sizes)
-        self.add(kinesis_in_kb=sum(map(pricing.kinesis_in_kb, sizes)), kinesis_out_kb=sum(sizes) / 1024)
-
-    def eventbridge(self, sizes: Iterable[int]) -> None:
-        """Entries put on a bus, by size in bytes."""
-        self.add(eventbridge_events=sum(map(pricing.eventbridge_events, sizes)))
-
-    def s3_put(self, requests: int = 1) -> None:
-        """Objects written to S3."""
-        self.add(s3_puts=requests)
-
-    def s3_get(self, requests: int = 1) -> None:
-        """Objects read from S3."""
-        self.add(s3_gets=requests)
-
-    def http_request(self) -> None:
-        """A request that came through the HTTP API."""
-        self.add(http_requests=1)
-
-    def logged(self, size: int) -> None:
-        """Bytes written to the log."""
-        self.add(log_kb=size / 1024)
-
-
 _current = Meter()
 
 
@@ -225,14 +172,6 @@ def _finish(duration_ms: float, init_ms: float | None, memory_mb: int, *, failed
 def _memory_mb(context: Any) -> int:
     limit = getattr(context, "memory_limit_in_mb", None)
     return int(limit or os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"))
-
-
-def _read_units(response: Mapping[str, Any], asked: int, consistent: bool) -> float:
-    items = list(response.get("Items", ()))
-    items += [item for found in response.get("Responses", {}).values() for item in found]
-    items += [response["Item"]] if "Item" in response else []
-    units = [pricing.read_units(pricing.item_bytes(item), consistent=consistent) for item in items]
-    return sum(units) + max(0, asked - len(items)) * pricing.read_units(0, consistent=consistent)
 
 
 def _ms_since_process_start() -> float:

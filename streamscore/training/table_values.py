@@ -10,8 +10,10 @@ from stream_features.spec_model import Field, Spec
 from stream_features.values import LIMIT, MAX_TEXT_BYTES
 
 _RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]+)?[Zz]?$"
-_SURE_CHARACTERS = 15  # a decimal of up to 15 figures is told apart from all others by its float64
-_NOISE = 2.0**-50  # what some float64 arithmetic leaves beside a decimal, relative
+# Two decimals of up to 15 figures are at least 2^-50 apart, so within half of that there is one; what is longer
+# and that near is the same decimal with the noise of some float64 arithmetic.
+_SURE = 10**15
+_NOISE = 2.0**-51
 
 
 def source_columns(path: Path, frame: pl.DataFrame, spec: Spec) -> list[Expr]:
@@ -120,11 +122,8 @@ def _fixed(column: Expr, kind: pl.DataType, digits: int) -> Expr:
         column, kind = column.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end("."), pl.String()
     number = _number(column, kind)
     scaled = (number * 10**digits).round()
-    difference = (scaled / 10**digits - number).abs()
-    noise = number.abs() * _NOISE
-    if kind == pl.String:
-        noise = pl.when(column.str.len_chars() > _SURE_CHARACTERS).then(noise).otherwise(0.0)
-    certain = (difference <= noise) & (scaled.abs() < 10**_SURE_CHARACTERS)
+    noise = (scaled / 10**digits - number).abs()
+    certain = (noise <= number.abs() * _NOISE) & (scaled.abs() < _SURE)
     return pl.when(certain).then(scaled.cast(pl.Int64, strict=False))
 
 

@@ -1,6 +1,7 @@
 """What a decorated handler prints and accounts for."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from aws_lambda_powertools import Metrics
 
 from common import metrics as table
 from common import pricing, telemetry
+from common.meter import Meter
 
 CONTEXT = SimpleNamespace(memory_limit_in_mb="1024", aws_request_id="r-1")
 
@@ -181,11 +183,13 @@ def test_hashes_depend_on_the_key_and_the_value(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_read_without_consumed_capacity_is_metered_by_what_it_returned() -> None:
-    meter = telemetry.Meter()
+    meter = Meter()
     big = {"pk": {"S": "x"}, "s": {"B": b"0" * 5000}}
     small = {"pk": {"S": "y"}}
     meter.dynamodb_read({"Responses": {"state": [big, small]}}, asked=4)
     assert meter.usage.dynamodb_read_units == 2 + 1 + 2 * 1
+    meter.dynamodb_read({"Items": [small] * 3}, consistent=False)
+    assert meter.usage.dynamodb_read_units == 5.5
 
 
 def test_neither_the_tracer_nor_botocore_is_imported_by_telemetry() -> None:
@@ -227,3 +231,9 @@ def test_every_metric_of_the_table_is_emitted_somewhere() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in sources if path.name != "metrics.py")
     unused = [m.name for m in table.METRICS if f'"{m.name}"' not in code and not m.name.endswith("CostUSD")]
     assert unused == []
+
+
+def test_the_table_names_exactly_the_metrics_that_the_template_watches() -> None:
+    template = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
+    watched = set(re.findall(r"MetricName: *(\w+)", template)) & table.BY_NAME.keys()
+    assert {metric.name for metric in table.METRICS if metric.alarm} == watched
