@@ -2,7 +2,6 @@
 
 import gzip
 import lzma
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -10,6 +9,7 @@ from typing import IO
 import polars as pl
 
 from common.errors import InvalidInputError
+from streamscore.training.files import written_whole
 
 Writer = Callable[[pl.DataFrame, IO[bytes]], None]
 
@@ -24,13 +24,8 @@ def write_events(frame: pl.DataFrame, path: Path) -> None:
         raise InvalidInputError(f"{path}: unknown ending; use one of {' '.join(WRITERS)}")
     if not path.parent.is_dir():
         raise InvalidInputError(f"{path}: the folder {path.parent} does not exist; make it first")
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            writer(frame, file)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_whole(path) as beside, beside.open("wb") as file:
+        writer(frame, file)
 
 
 def _csv(frame: pl.DataFrame, file: IO[bytes]) -> None:

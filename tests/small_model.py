@@ -11,7 +11,7 @@ from scoring.model import Model
 from stream_features import spec as specs
 from stream_features.spec import Spec
 from streamscore.training.split import DAY_MS
-from streamscore.training.train import Recipe, Table, Trained, fit, forest
+from streamscore.training.train import Alerts, Recipe, Table, Trained, fit, forest
 
 START_MS = 1_700_000_000_000
 SPEC = """
@@ -80,7 +80,8 @@ def write_features(path: Path, rows: Table) -> None:
 @functools.cache
 def trained(seed: int = 0) -> Trained:
     """A small forest, proven; another seed is another model."""
-    return fit(table(seed=seed), spec(), Recipe(estimator=forest().set_params(n_estimators=10, n_jobs=1)))
+    small = forest().set_params(n_estimators=10, n_jobs=1)
+    return fit(table(seed=seed), spec(), Recipe(alerts=Alerts(0.1, 0.02), estimator=small))
 
 
 def model(seed: int = 0) -> Model:

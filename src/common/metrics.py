@@ -78,16 +78,13 @@ METRICS: tuple[Metric, ...] = (
         _SCORING,
         "Reviews and blocks published to the event bus (at least once).",
     ),
-    Metric(
-        "DecisionLatency", "Milliseconds", _SCORING, "From an event's arrival to its decision's time.", "p99"
-    ),
+    Metric("DecisionLatency", "Milliseconds", _SCORING, "From an event's arrival to its decision's time."),
     Metric("LabelsStored", "Count", _SCORING, "Labels written onto a decision, or as a stub before it."),
     Metric(
         "FeaturesMissing",
         "Count",
         _SCORING,
         "Rows decided by fallback: the spec lacks a feature of the model.",
-        "> 0",
     ),
     Metric(
         "ModelMissing",
@@ -101,7 +98,6 @@ METRICS: tuple[Metric, ...] = (
         "Count",
         _SCORING,
         "Times a bundle failed its check and the running one stayed.",
-        "> 0",
     ),
     Metric(
         "PointerReadFailed",
@@ -128,14 +124,12 @@ METRICS: tuple[Metric, ...] = (
         "None",
         _HOURLY,
         "PSI of the champion's scores against its baseline, over the hour.",
-        "> 0.2",
     ),
     Metric(
         "WorstFeaturePsi",
         "None",
         _HOURLY,
         "Greatest PSI of any feature against its baseline, over the hour.",
-        "> 0.2",
     ),
     Metric("RocAuc", "None", _HOURLY, "ROC AUC over the labels that matured in the hour."),
     Metric(
@@ -145,7 +139,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "InitDuration", "Milliseconds", _ALL, "From process start to a handler ready to be called; billed."
     ),
-    Metric("InvocationsFailed", "Count", _ALL, "Invocations that raised.", "> 0"),
+    Metric("InvocationsFailed", "Count", _ALL, "Invocations that raised."),
     Metric("EstimatedCostUSD", "None", _ALL, "What the invocation cost, by list price."),
     Metric("WastedCostUSD", "None", _ALL, "Of that, for invocations that raised and are repeated."),
     *(

@@ -73,6 +73,12 @@ def kinesis_records(event: Mapping[str, Any]) -> tuple[list[Record], list[Refuse
     return records, refused
 
 
+def billed_sizes(event: Mapping[str, Any]) -> list[int]:
+    """Bytes that Kinesis bills for each record of a Lambda event: data, aggregated or not, and key."""
+    records = [entry["kinesis"] for entry in event.get("Records", ())]
+    return [len(r["data"]) * 3 // 4 + len(r.get("partitionKey", "")) for r in records]
+
+
 def deaggregate(data: bytes) -> list[bytes]:
     """The records inside a KPL aggregate, or `[data]` if it is none (no magic number, or another digest).
 

@@ -33,9 +33,16 @@ def hour_before(event: Mapping[str, Any], now_s: float) -> tuple[str, str]:
     """
     if "since" in event:
         return event["since"], event["until"]
-    at = datetime.fromisoformat(event["scheduled_time"]).timestamp() if "scheduled_time" in event else now_s
-    until = at // HOUR_S * HOUR_S
+    until = _scheduled_s(event, now_s) // HOUR_S * HOUR_S
     return iso(until - HOUR_S), iso(until)
+
+
+def _scheduled_s(event: Mapping[str, Any], now_s: float) -> float:
+    """Now if there is no such time, as from a scheduler that does not fill it in (the emulator's)."""
+    try:
+        return datetime.fromisoformat(event["scheduled_time"]).timestamp()
+    except (KeyError, ValueError):
+        return now_s
 
 
 def iso(time_s: float) -> str:

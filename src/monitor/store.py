@@ -1,12 +1,9 @@
 """The monitor's reads and writes: bundles and specs on S3, `monitor-windows`, the champion's pointer."""
 
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import botocore.session
-from botocore.config import Config
-
+from common import aws
 from common.errors import ModelRefusedError
 from common.pricing import item_bytes
 from common.settings import Settings
@@ -21,6 +18,7 @@ from scoring.bundle import Bundle
 from scoring.objects import Specs, object_reader, pointer_reader
 
 KEEP_DAYS = 400
+ATTEMPTS = 5
 
 
 class Store:
@@ -35,7 +33,8 @@ class Store:
     @classmethod
     def open(cls, settings: Settings) -> "Store":
         """With clients of its own, which retry by themselves."""
-        return cls(settings.monitor_table, settings.data_bucket, *map(client, ("dynamodb", "s3", "ssm")))
+        clients = (aws.client(service, ATTEMPTS) for service in ("dynamodb", "s3", "ssm"))
+        return cls(settings.monitor_table, settings.data_bucket, *clients)
 
     def champion(self, pointer_prefix: str) -> str | None:
         """The version in use; None before the first promotion."""
@@ -96,17 +95,6 @@ class Store:
     def _columns(self, bundle: Bundle, sha: str) -> Columns:
         spec = self._specs.get(sha)
         return bundles.columns(bundle, spec.feature_names, spec.definition_hashes) if spec else None
-
-
-def client(service: str) -> Any:
-    """A botocore client that retries throttling and 5xx by itself, five times."""
-    config = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=2, read_timeout=10)
-    return _session().create_client(service, config=config)
-
-
-@functools.cache
-def _session() -> Any:
-    return botocore.session.get_session()
 
 
 def _row(item: Item, ttl: int) -> Mapping[str, Mapping[str, Any]]:

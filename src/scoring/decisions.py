@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from common.dynamodb import DynamoDB, Outcome, RemainingMs, Statement
+from common.aws import RemainingMs
+from common.dynamodb import DynamoDB, Outcome, Statement
 from common.errors import TransientError
 from common.pricing import item_bytes
 from scoring.policy import Verdict

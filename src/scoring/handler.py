@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.dynamodb import RemainingMs
+from common.aws import RemainingMs
 from common.settings import Settings, code_root
 from common.telemetry import count, logger, measure, note, observed
 from scoring import decisions as records

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.dynamodb import DynamoDB, client
+from common.aws import client
+from common.dynamodb import DynamoDB
 from common.settings import Settings
 from common.telemetry import meter
 from scoring import policy as policies
@@ -16,6 +17,7 @@ from scoring.judge import Judge
 from scoring.objects import Specs, object_reader, pointer_reader
 from scoring.serving import Champion
 from stream_features import spec as specs
+from stream_features.events import Decoder, decoder
 from stream_features.spec import Spec
 
 
@@ -25,6 +27,7 @@ class Wiring:
 
     settings: Settings
     spec: Spec
+    decoder: Decoder
     db: DynamoDB
     specs: Specs
     champion: Champion
@@ -43,6 +46,7 @@ def wire(settings: Settings, code: Path) -> Wiring:
     return Wiring(
         settings,
         spec,
+        decoder(spec),
         db,
         Specs(spec, s3, settings.data_bucket),
         Champion(read_pointers, object_reader(s3, settings.data_bucket), time.monotonic, random.random),

@@ -11,7 +11,7 @@ from common.aws import RemainingMs
 from common.dynamodb import DynamoDB
 from common.errors import TransientError
 from common.quarantine import Quarantine
-from common.records import Refused
+from common.records import Refused, billed_sizes
 from common.settings import Settings, code_root
 from common.telemetry import count, logger, measure, meter, observed
 from stream_features.events import Decoder, Event, decoder
@@ -55,6 +55,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def apply_batch(event: dict[str, Any], made: Runtime, remaining_ms: RemainingMs) -> dict[str, Any]:
     """Decode, apply, quarantine, report."""
+    meter().kinesis_records(billed_sizes(event))
     intake = take(event, made.spec, made.decoder)
     applied = Applied()
     if intake.raw:

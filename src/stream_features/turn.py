@@ -126,27 +126,22 @@ class Turn:
         for n, applied in enumerate(self.settled.applies[0]):
             if applied:
                 rows.setdefault(self.part.delivery.keys[n][0], []).append(n)
-        ttl_s = self._ttl_s(0)
-        return [self._with_out(self._write(key, ttl_s), numbers) for key, numbers in rows.items()]
+        return [self._with_out(self._write(key, 0), numbers) for key, numbers in rows.items()]
 
     def shared_writes(self) -> list[Write]:
         """Writes of the changed items that are no primaries."""
         return [
-            self._write(key, ttl_s)
+            self._write(key, entity)
             for entity, keys in enumerate(self.part.keys[1:], 1)
-            for ttl_s in (self._ttl_s(entity),)
             for key in keys
             if key in self.items and self.items[key].changed
         ]
 
-    def _write(self, key: str, ttl_s: int) -> Write:
-        item = self.items[key]
-        w, s = encode_item(item, self.part.delivery.shard, self.part.newest_arrival_ms)
-        return Write(key, item.v, item.v + 1 if item.v else self.part.now_ms, w, s, ttl_s)
-
-    def _ttl_s(self, entity: int) -> int:
-        horizon = horizon_ms(self.part.spec, self.part.spec.entities[entity].name)
-        return (self.part.newest_arrival_ms + horizon + _TTL_MARGIN_MS) // 1000
+    def _write(self, key: str, entity: int) -> Write:
+        item, part = self.items[key], self.part
+        w, s = encode_item(item, part.delivery.shard, part.newest_arrival_ms)
+        v = item.v + 1 if item.v else part.now_ms
+        return Write(key, item.v, v, w, s, ttl_s(part.spec, entity, part.newest_arrival_ms))
 
     def _with_out(self, write: Write, numbers: Sequence[int]) -> Write:
         width = self.features.shape[1] * 4
@@ -161,6 +156,11 @@ class Turn:
                 arrivals.append(record.arrival_ms)
         out = encode_out(Out(OUT_VERSION, self.part.spec.sha256, tuple(rows), tuple(labels)))
         return write._replace(out=out, arrivals_ms=arrivals, labels=len(labels))
+
+
+def ttl_s(spec: Spec, entity: int, arrival_ms: int) -> int:
+    """When an item may go, epoch seconds: by the arrival clock, so that old events are not born expired."""
+    return (arrival_ms + horizon_ms(spec, spec.entities[entity].name) + _TTL_MARGIN_MS) // 1000
 
 
 def flushes(spec: Spec, delivery: Delivery) -> Iterator[tuple[int, int]]:

@@ -16,7 +16,7 @@ LIMIT = 2**53
 MAX_TEXT_BYTES = 1024  # a DynamoDB key holds 2,048, and an entity's value is part of one
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_SECONDS_BELOW = (
+SECONDS_BELOW = (
     100_000_000_000  # a number smaller than this is seconds (until the year 5138), else milliseconds
 )
 _QUOTE = 0x22
@@ -116,7 +116,7 @@ def epoch_ms(number: str, name: str) -> int:
     exact = _decimal(number)
     if exact is None or not 0 <= exact <= LIMIT:
         raise RecordRefusedError("bad_time", f"{name}: no epoch time from 1970 on")
-    return int(exact * 1000 if exact < _SECONDS_BELOW else exact)
+    return int(exact * 1000 if exact < SECONDS_BELOW else exact)
 
 
 def rfc3339_ms(written: str, name: str) -> int:

@@ -92,6 +92,16 @@ def settle_shared(delivery: Delivery, items: Mapping[str, Item], verdicts: Seque
     return Settled(verdicts, applies)
 
 
+def packed_id(id_hash: int) -> bytes:
+    """An entry of an item's `ids`."""
+    return id_hash.to_bytes(_ID_BYTES)
+
+
+def packed_label(id_hash: int, label_time_ms: int) -> bytes:
+    """An entry of an item's `labels`."""
+    return packed_id(id_hash) + label_time_ms.to_bytes(8, signed=True)
+
+
 def _verdict(primary: Item, record: Event | Label, order: Order) -> Verdict:
     if record.redrive:
         return Verdict.REDRIVEN
@@ -120,7 +130,7 @@ def _pass_over(primary: Item, delivery: Delivery, last: int, repeats: Sequence[O
 
 def _knows(item: Item, record: Event | Label) -> bool:
     """Whether the item remembers this record; a later `label_time` makes a label a correction, not known."""
-    key = record.id_hash.to_bytes(_ID_BYTES)
+    key = packed_id(record.id_hash)
     if isinstance(record, Event):
         return _find(item.ids, key, _ID_BYTES) >= 0
     at = _find(item.labels, key, _LABEL_BYTES)
@@ -128,13 +138,13 @@ def _knows(item: Item, record: Event | Label) -> bool:
 
 
 def _remember(item: Item, record: Event | Label) -> None:
-    key = record.id_hash.to_bytes(_ID_BYTES)
+    key = packed_id(record.id_hash)
     if isinstance(record, Event):
         item.ids = (item.ids + key)[-REMEMBERED_IDS * _ID_BYTES :]
         return
     at = _find(item.labels, key, _LABEL_BYTES)
     others = item.labels if at < 0 else item.labels[:at] + item.labels[at + _LABEL_BYTES :]
-    entry = key + record.label_time_ms.to_bytes(8, signed=True)
+    entry = packed_label(record.id_hash, record.label_time_ms)
     item.labels = (others + entry)[-REMEMBERED_LABELS * _LABEL_BYTES :]
 
 

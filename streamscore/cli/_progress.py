@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal, one plain line a step elsewhere (and one every ten seconds meanwhile)."""
+"""Progress on stderr: bars on a terminal; elsewhere a plain line a step, and one every ten seconds."""
 
 import sys
 import time

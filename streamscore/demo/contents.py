@@ -4,6 +4,7 @@ import gzip
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from stream_features.state import kernel_blob
 from streamscore.demo.summary import Decided
 
 
@@ -11,7 +12,7 @@ class Stack(Protocol):
     """A deployed stack: names from its outputs, clients that reach it."""
 
     @property
-    def outputs(self) -> Mapping[str, str]:
+    def outputs(self) -> dict[str, str]:
         """Output key to value."""
 
     def client(self, service: str) -> Any:
@@ -25,8 +26,10 @@ def decisions(stack: Stack) -> dict[str, Decided]:
 
 
 def state_blobs(stack: Stack) -> dict[str, bytes]:
-    """Every state item's folded part, by its key."""
-    return {item["pk"]["S"]: bytes(item["s"]["B"]) for item in _scan(stack, stack.outputs["StateTableName"])}
+    """The kernel's part of every state item that has one, by the item's key."""
+    items = _scan(stack, stack.outputs["StateTableName"])
+    blobs = {item["pk"]["S"]: kernel_blob(bytes(item["s"]["B"])) for item in items}
+    return {key: blob for key, blob in blobs.items() if blob}
 
 
 def set_aside(stack: Stack, prefix: str) -> int:

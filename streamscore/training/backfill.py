@@ -10,7 +10,7 @@ import polars as pl
 
 from common.errors import InvalidInputError
 from stream_features.columns import NULL, Columns, Group, Ints, Vectors, text_hash, used_fields
-from stream_features.events import label_hash
+from stream_features.events import label_hashes
 from stream_features.kernel import fold
 from stream_features.ops import OPS
 from stream_features.spec_model import Field, Spec
@@ -121,8 +121,7 @@ def _columns(spec: Spec, rows: pl.DataFrame, labelled: Ints, order: Ints) -> Col
     answers = rows[spec.event.label or ""].fill_null(False).to_numpy() if count else np.zeros(0, np.bool_)
     hashes = np.zeros(count, np.uint64)
     if count:
-        ids = rows[spec.event.id].gather(labelled).to_list()
-        hashes = np.fromiter(map(label_hash, ids), np.uint64, count)
+        hashes = label_hashes(rows[spec.event.id].gather(labelled).to_list())
     known = times[labelled] + (spec.event.label_known_after_ms or 0)
     fields = {name: _values(spec.fields[name], rows[name]) for name in used_fields(spec)}
     return Columns(

@@ -19,7 +19,13 @@ from stream_features.spec_model import Field, Spec
 _NUMBER = re.compile(r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$", re.ASCII)
 _LABELS = {b"true": True, b"false": False, b"1": True, b"0": False, b"1.0": True, b"0.0": False}
 _NEVER_EARLY_MS = 2**53  # a file's rows have no arrival: none is too old or too far ahead
-_COLUMN_TYPES = {"decimal": pl.Int64, "int": pl.Int64, "float": pl.Float64, "bool": pl.Boolean, "string": pl.String}
+_COLUMN_TYPES = {
+    "decimal": pl.Int64,
+    "int": pl.Int64,
+    "float": pl.Float64,
+    "bool": pl.Boolean,
+    "string": pl.String,
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,9 @@ def _row(decode: Decoder, data: bytes, spec: Spec) -> list[Any]:
     """The values of one record in the order of `_schema`."""
     event = decode.decode(data, _NEVER_EARLY_MS)
     if not isinstance(event, Event):
-        raise RecordRefusedError("bad_label", "type: a label record; in EVENTS the label is a column of its event")
+        raise RecordRefusedError(
+            "bad_label", "type: a label record; in EVENTS the label is a column of its event"
+        )
     found = {spec.event.id: event.id, spec.event.time: event.time_ms}
     found |= {field.name: value for field, value in zip(spec.event.fields, event.values, strict=True)}
     found |= {entity.field: value for entity, value in zip(spec.entities, event.entities, strict=True)}

@@ -10,8 +10,10 @@ from stream_features.spec_model import Field, Spec
 from stream_features.values import LIMIT, MAX_TEXT_BYTES
 
 _RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]+)?[Zz]?$"
-_SURE_CHARACTERS = 15  # a decimal of up to 15 figures is told apart from all others by its float64
-_NOISE = 2.0**-50  # what some float64 arithmetic leaves beside a decimal, relative
+# Two decimals of up to 15 figures are at least 2^-50 apart, so within half of that there is one; what is longer
+# and that near is the same decimal with the noise of some float64 arithmetic.
+_SURE = 10**15
+_NOISE = 2.0**-51
 
 
 def source_columns(path: Path, frame: pl.DataFrame, spec: Spec) -> list[Expr]:
@@ -21,11 +23,15 @@ def source_columns(path: Path, frame: pl.DataFrame, spec: Spec) -> list[Expr]:
     optional = {name for name in (event.label, event.trace) if name}
     for field in event.fields:
         dotted = ".".join(field.path)
-        names[field.name] = dotted if field.name not in frame.columns and dotted in frame.columns else field.name
+        names[field.name] = (
+            dotted if field.name not in frame.columns and dotted in frame.columns else field.name
+        )
         if field.optional:
             optional.add(field.name)
     names |= {name: name for name in optional if name not in names}
-    absent = {source for name, source in names.items() if source not in frame.columns and name not in optional}
+    absent = {
+        source for name, source in names.items() if source not in frame.columns and name not in optional
+    }
     if absent:
         has = ", ".join(column for column in frame.columns if column != "@line")
         raise InvalidInputError(f"{path}: no column {', '.join(sorted(absent))}; it has {has}")
@@ -54,11 +60,14 @@ def settled(frame: pl.DataFrame, spec: Spec) -> pl.DataFrame:
     columns = [value.alias(name) for name, value in values.items()]
     converted = frame.select("@line", *columns)
     lost = [
-        converted[name].is_null() & (frame[name].is_not_null() if name in schema and name not in required else True)
+        converted[name].is_null()
+        & (frame[name].is_not_null() if name in schema and name not in required else True)
         for name in values
         if name != event.trace and (name in schema or name in required)
     ]
-    doubtful = pl.select(pl.any_horizontal(lost)).to_series() if lost else pl.repeat(False, frame.height, eager=True)
+    doubtful = (
+        pl.select(pl.any_horizontal(lost)).to_series() if lost else pl.repeat(False, frame.height, eager=True)
+    )
     return converted.with_columns((~doubtful).alias("@settled"))
 
 
@@ -113,11 +122,8 @@ def _fixed(column: Expr, kind: pl.DataType, digits: int) -> Expr:
         column, kind = column.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end("."), pl.String()
     number = _number(column, kind)
     scaled = (number * 10**digits).round()
-    difference = (scaled / 10**digits - number).abs()
-    noise = number.abs() * _NOISE
-    if kind == pl.String:
-        noise = pl.when(column.str.len_chars() > _SURE_CHARACTERS).then(noise).otherwise(0.0)
-    certain = (difference <= noise) & (scaled.abs() < 10**_SURE_CHARACTERS)
+    noise = (scaled / 10**digits - number).abs()
+    certain = (noise <= number.abs() * _NOISE) & (scaled.abs() < _SURE)
     return pl.when(certain).then(scaled.cast(pl.Int64, strict=False))
 
 

@@ -29,6 +29,8 @@ Labels = npt.NDArray[np.bool_]
 
 THREADS = 2
 _LEAST_ROWS = 20
+_NEVER = 1.0 + 10.0**-SCORE_DECIMALS
+"""A threshold that no score reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def _reached_by(scores: npt.NDArray[np.float64], share: float) -> float:
     reaching = np.cumsum(counts[::-1])[::-1] / scores.size
     allowed = np.flatnonzero((reaching <= share) & (values > 0))
     if not allowed.size:
-        return 1.0
+        return 1.0 if values[-1] < 1 else _NEVER
     lowest = int(allowed[0])
     score, below = float(values[lowest]), float(values[lowest - 1]) if lowest else 0.0
     between = round((score + below) / 2, SCORE_DECIMALS)

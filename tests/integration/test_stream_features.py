@@ -1,11 +1,13 @@
 """The handler against the emulator's DynamoDB and S3: what becomes state and rows, what is quarantined."""
 
+import functools
 import gzip
 import json
 import time
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +17,8 @@ import pytest
 from common import aws
 from common.dynamodb import DynamoDB
 from common.quarantine import Quarantine
+from common.settings import Settings, code_root
+from stream_features import handler as handlers
 from stream_features import state
 from stream_features.events import decoder
 from stream_features.handler import Runtime, apply_batch
@@ -320,3 +324,37 @@ def test_rows_do_not_outlive_the_write_that_carried_them(table, items):
     assert items()["card#1"]["out"]["B"] == out
     table.save([write(1000, 1001)])
     assert "out" not in items()["card#1"]
+
+
+# ---- the function as Lambda calls it ----
+
+
+def test_the_function_makes_its_runtime_from_its_environment_and_reports_without_saying_whose(
+    runtime, items, quarantined, monkeypatch, capsys
+):
+    names = {name.upper(): "unused" for name in Settings.__slots__}
+    names |= {"STATE_TABLE": runtime.state_table, "DATA_BUCKET": runtime.quarantine._bucket}
+    for name, value in {**names, "POWERTOOLS_SERVICE_NAME": "stream_features"}.items():
+        monkeypatch.setenv(name, value)
+    made = functools.cache(handlers.runtime.__wrapped__)
+    monkeypatch.setattr(handlers, "runtime", made)
+    card = "4111111111111111"
+    record = {
+        "transaction_id": 1,
+        "event_time": NOW_MS,
+        "customer_id": card,
+        "terminal_id": "T",
+        "amount": 9.99,
+    }
+    context = SimpleNamespace(get_remaining_time_in_millis=a_minute, aws_request_id="r")
+    answer = handlers.handler(kinesis_event([record, b"bad " + card.encode()], NOW_MS), context)
+    assert answer == {"batchItemFailures": []}
+    assert set(items()) == {f"customer#{card}", "terminal#T"}
+    assert made().spec == parse((code_root() / "features.toml").read_text())
+    told = capsys.readouterr().out
+    metrics = {k: v for line in told.splitlines() if "_aws" in line for k, v in json.loads(line).items()}
+    counts = {name: metrics[name] for name in ("EventsApplied", "StateItemsWritten", "RecordsQuarantined")}
+    assert counts == {"EventsApplied": [1.0], "StateItemsWritten": [2.0], "RecordsQuarantined": [1.0]}
+    assert metrics["DynamoDbWriteCostUSD"][0] > 0
+    assert [line["reason"] for line in quarantined()] == ["bad_json"]
+    assert card not in told

@@ -1,5 +1,6 @@
 """Kinesis events become records with positions; aggregates are taken apart."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import RecordRefusedError
-from common.records import Record, deaggregate, kinesis_records
+from common.records import Record, billed_sizes, deaggregate, kinesis_records
 from tests.stream_events import FIRST_SEQUENCE, SHARD, aggregate, kinesis_entry, protobuf_field, varint
 
 
@@ -92,3 +93,12 @@ def test_data_that_is_not_base64_is_refused_with_what_was_there():
     records, refused = kinesis_records({"Records": [bad]})
     assert records == []
     assert (refused[0].reason, refused[0].record.data) == ("bad_base64", b"%%%")
+
+
+def test_the_billed_size_is_data_and_partition_key() -> None:
+    event = {
+        "Records": [
+            {"kinesis": {"data": base64.b64encode(b"x" * 300).decode(), "partitionKey": "customer-1"}}
+        ]
+    }
+    assert billed_sizes(event) == [310]

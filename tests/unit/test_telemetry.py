@@ -1,6 +1,7 @@
 """What a decorated handler prints and accounts for."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Metrics
 
 from common import metrics as table
 from common import pricing, telemetry
+from common.meter import Meter
 
 CONTEXT = SimpleNamespace(memory_limit_in_mb="1024", aws_request_id="r-1")
 
@@ -22,13 +25,16 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "streamscore")
     monkeypatch.setenv("STAGE", "dev")
     monkeypatch.setenv("LOG_KEY", "a key")
-    cached = (telemetry.logger, telemetry.metrics, telemetry._log_key)
-    for made in cached:
-        made.cache_clear()
+    _forget()
     yield
-    telemetry.metrics().clear_metrics()
-    for made in cached:
+    _forget()
+
+
+def _forget() -> None:
+    for made in (telemetry.logger, telemetry.metrics, telemetry._log_key):
         made.cache_clear()
+    for shared in (Metrics._metrics, Metrics._metadata, Metrics._dimensions, Metrics._default_dimensions):
+        shared.clear()  # Powertools keeps them for the process, whatever its instances
 
 
 def emitted(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -123,6 +129,24 @@ def test_an_invocation_that_raises_is_metered_as_waste(capsys: pytest.CaptureFix
     assert document["DynamoDbWriteCostUSD"] == pytest.approx([7 * 0.625e-6])
 
 
+def test_many_values_are_all_printed_a_hundred_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        telemetry.measure("DecisionLatency", [*range(250), float("nan")])
+        telemetry.measure("ScorePsi", 0.0)
+
+    handler({}, CONTEXT)
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    values = [document["DecisionLatency"] for document in documents if "DecisionLatency" in document]
+    assert [len(some) for some in values] == [100, 100, 50]
+    assert [value for some in values for value in some] == list(range(250))
+    assert all(
+        document["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service", "stage"]]
+        for document in documents
+    )
+    assert documents[-1]["ScorePsi"] == [0.0]
+
+
 def test_a_metric_that_is_not_in_the_table_is_refused() -> None:
     with pytest.raises(KeyError):
         telemetry.count("SomethingElse")
@@ -159,11 +183,13 @@ def test_hashes_depend_on_the_key_and_the_value(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_read_without_consumed_capacity_is_metered_by_what_it_returned() -> None:
-    meter = telemetry.Meter()
+    meter = Meter()
     big = {"pk": {"S": "x"}, "s": {"B": b"0" * 5000}}
     small = {"pk": {"S": "y"}}
     meter.dynamodb_read({"Responses": {"state": [big, small]}}, asked=4)
     assert meter.usage.dynamodb_read_units == 2 + 1 + 2 * 1
+    meter.dynamodb_read({"Items": [small] * 3}, consistent=False)
+    assert meter.usage.dynamodb_read_units == 5.5
 
 
 def test_neither_the_tracer_nor_botocore_is_imported_by_telemetry() -> None:
@@ -198,3 +224,16 @@ def test_every_field_of_usage_has_a_price_and_every_price_a_source() -> None:
 )
 def test_attribute_sizes_follow_aws_rules(value: dict[str, Any], size: int) -> None:
     assert pricing.item_bytes({"a": value}) == 1 + size
+
+
+def test_every_metric_of_the_table_is_emitted_somewhere() -> None:
+    sources = (Path(__file__).parents[2] / "src").rglob("*.py")
+    code = "".join(path.read_text(encoding="utf-8") for path in sources if path.name != "metrics.py")
+    unused = [m.name for m in table.METRICS if f'"{m.name}"' not in code and not m.name.endswith("CostUSD")]
+    assert unused == []
+
+
+def test_the_table_names_exactly_the_metrics_that_the_template_watches() -> None:
+    template = (Path(__file__).parents[2] / "template.yaml").read_text(encoding="utf-8")
+    watched = set(re.findall(r"MetricName: *(\w+)", template)) & table.BY_NAME.keys()
+    assert {metric.name for metric in table.METRICS if metric.alarm} == watched

@@ -115,6 +115,7 @@ def test_proposed_thresholds_are_reached_by_at_most_the_share_asked_for() -> Non
 
 def test_equal_scores_alert_nobody_rather_than_everybody() -> None:
     assert propose(np.full(100, 0.3), Alerts()) == Thresholds(review=1.0, block=1.0)
+    assert propose(np.full(100, 1.0), Alerts()).review > 1
 
 
 def test_a_baseline_counts_every_value_once() -> None:

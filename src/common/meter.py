@@ -1,0 +1,70 @@
+"""Accounts for what one invocation uses, in the units AWS bills."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from common import pricing
+
+
+class Meter:
+    """What one invocation has used so far. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self.usage = pricing.Usage()
+        self._lock = threading.Lock()
+
+    def add(self, **amounts: float) -> None:
+        """Add to fields of `pricing.Usage` by name."""
+        with self._lock:
+            for name, amount in amounts.items():
+                setattr(self.usage, name, getattr(self.usage, name) + amount)
+
+    def dynamodb_write(self, response: Mapping[str, Any], *, items: Iterable[int] = ()) -> None:
+        """A write's `ConsumedCapacity` (ask for TOTAL); where there is none, from the items' byte sizes."""
+        units = pricing.consumed_units(response)
+        self.add(dynamodb_write_units=sum(map(pricing.write_units, items)) if units is None else units)
+
+    def dynamodb_write_units(self, units: float) -> None:
+        """Write units known some other way, as of a conditional write that failed (it consumes too)."""
+        self.add(dynamodb_write_units=units)
+
+    def dynamodb_read(self, response: Mapping[str, Any], *, asked: int = 1, consistent: bool = True) -> None:
+        """A read's `ConsumedCapacity`; where there is none, from what was returned and asked in vain."""
+        units = pricing.consumed_units(response)
+        self.add(dynamodb_read_units=_read_units(response, asked, consistent) if units is None else units)
+
+    def kinesis_records(self, sizes: Iterable[int]) -> None:
+        """Records received from the stream, by byte size: their way in (rounded up) and out (not rounded)."""
+        sizes = list(sizes)
+        self.add(kinesis_in_kb=sum(map(pricing.kinesis_in_kb, sizes)), kinesis_out_kb=sum(sizes) / 1024)
+
+    def eventbridge(self, sizes: Iterable[int]) -> None:
+        """Entries put on a bus, by size in bytes."""
+        self.add(eventbridge_events=sum(map(pricing.eventbridge_events, sizes)))
+
+    def s3_put(self, requests: int = 1) -> None:
+        """Objects written to S3."""
+        self.add(s3_puts=requests)
+
+    def s3_get(self, requests: int = 1) -> None:
+        """Objects read from S3."""
+        self.add(s3_gets=requests)
+
+    def http_request(self) -> None:
+        """A request that came through the HTTP API."""
+        self.add(http_requests=1)
+
+    def logged(self, size: int) -> None:
+        """Bytes written to the log."""
+        self.add(log_kb=size / 1024)
+
+
+def _read_units(response: Mapping[str, Any], asked: int, consistent: bool) -> float:
+    """A query's items are rounded up together, items read by their keys each by itself."""
+    if "Items" in response:
+        return pricing.read_units(sum(map(pricing.item_bytes, response["Items"])), consistent=consistent)
+    items = [item for found in response.get("Responses", {}).values() for item in found]
+    items += [response["Item"]] if "Item" in response else []
+    units = [pricing.read_units(pricing.item_bytes(item), consistent=consistent) for item in items]
+    return sum(units) + max(0, asked - len(items)) * pricing.read_units(0, consistent=consistent)

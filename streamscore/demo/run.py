@@ -1,0 +1,155 @@
+"""The demo: from nothing to decisions on a live stream, then proof that they are what a backfill says."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic, time
+
+import msgspec
+import polars as pl
+import psutil
+
+from stream_features.spec import Spec
+from streamscore.demo import checks, findings, material
+from streamscore.demo.material import Material
+from streamscore.demo.summary import Summary
+from streamscore.local import stack as local
+from streamscore.local.processes import ProcessIdentity
+from streamscore.local.stack import Stack
+from streamscore.producer.records import Selection, records
+from streamscore.producer.stream import Pace, put
+from streamscore.progress import Progress, Step
+from streamscore.training import backfill as backfills
+from streamscore.training import bundles, pointers
+from streamscore.training.backfill import Backfilled, backfill
+from streamscore.training.load_state import load, state_table
+from streamscore.training.tables import read_events
+from streamscore.training.train import train
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to replay and how; without ``events``, transactions are simulated."""
+
+    root: Path
+    spec_path: Path | None
+    spec: Spec
+    events: Path | None
+    simulated: material.Simulated
+    rate: float
+    port: int
+    keep: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where the demo's own files go."""
+        return self.root / ".local/demo"
+
+
+@dataclass
+class Steps:
+    """Passes steps on to whoever listens, and keeps how long each took."""
+
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str, unit: str = "") -> Iterator[Step]:
+        """One step."""
+        start_s = monotonic()
+        with self.progress.step(name, unit) as step:
+            yield step
+        self.seconds[name] = round(monotonic() - start_s, 3)
+
+
+def run(options: Options, progress: Progress) -> Summary:
+    """Everything; the stack is taken down on the way out, whatever happens, unless it is to be kept."""
+    material.refuse_max_age(options.spec)
+    steps = Steps(progress)
+    shutil.rmtree(options.folder, ignore_errors=True)
+    options.folder.mkdir(parents=True)
+    with ExitStack() as ending:
+        with steps("Bring up the stack"):
+            stack = local.up(options.root, spec=options.spec_path, port=options.port, detached=options.keep)
+        ending.callback(local.down, options.root)
+        prepared = _prepare(options, steps)
+        _load_and_promote(stack, options, prepared, steps)
+        summary = _replay(stack, options, prepared, steps)
+        started = _processes(stack)
+        if options.keep:
+            ending.pop_all()
+            return msgspec.structs.replace(summary, seconds=steps.seconds)
+    summary = findings.with_check(summary, checks.no_process_left(_alive(started)))
+    return msgspec.structs.replace(summary, seconds=steps.seconds)
+
+
+def _prepare(options: Options, steps: Steps) -> Material:
+    path = options.events or options.folder / "events.parquet"
+    if options.events is None:
+        with steps("Simulate transactions"):
+            material.simulate(options.simulated, path, datetime.now(UTC).date())
+    whole = _backfill(options.spec, path, steps)
+    shift_ms = material.out_of_the_future(options.spec, whole, int(time() * 1000))
+    if shift_ms:
+        source, path = path, options.folder / "shifted.parquet"
+        with steps("Shift into the past") as step:
+            material.write_shifted(options.spec, source, shift_ms, path)
+            step.note(f"by {-shift_ms // material.WEEK_MS} weeks")
+        whole = _backfill(options.spec, path, steps)
+    return Material(path, whole, material.last_of_history_ms(whole.time_ms, options.simulated.live))
+
+
+def _backfill(spec: Spec, path: Path, steps: Steps) -> Backfilled:
+    with steps("Backfill everything", "events") as step:
+        whole = backfill(spec, path)
+        step.advance(len(whole.ids))
+    return whole
+
+
+def _load_and_promote(stack: Stack, options: Options, prepared: Material, steps: Steps) -> None:
+    """History into the state table, and a model trained on the labels known when it ends."""
+    with steps("Load history into the state", "entities") as step:
+        history = backfill(options.spec, prepared.path, prepared.moment_ms)
+        load(state_table(stack), history, prepared.moment_ms, advance=step.advance)
+    features, bundle = options.folder / "features.parquet", options.folder / "bundle"
+    with steps("Train a model") as step:
+        known_ms = prepared.moment_ms - (options.spec.event.label_known_after_ms or 0)
+        frame = backfills.to_frame(prepared.whole).filter(pl.Series(prepared.whole.time_ms <= known_ms))
+        frame.write_parquet(features)
+        trained = train(features, options.spec, bundle)
+        step.note(f"{trained.bundle.version} on {trained.bundle.train.rows:,} events")
+    with steps("Promote it"):
+        version = bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], bundle)
+        pointers.point(stack.client("ssm"), stack.outputs["PointerPrefix"], version, "demo")
+
+
+def _replay(stack: Stack, options: Options, prepared: Material, steps: Steps) -> Summary:
+    began = datetime.now(UTC)
+    with steps("Start the mappings"):
+        stack.start()
+    with steps("Put the live stream", "records") as step:
+        some = records(
+            options.spec,
+            read_events(prepared.path, options.spec),
+            Selection(since_ms=prepared.moment_ms),
+        )
+        pace = Pace(rate=options.rate)
+        sent = put(stack.client("kinesis"), stack.outputs["EventsStreamArn"], some, pace, step)
+    with steps("Wait for every decision"):
+        stack.drain(timeout_s=300)
+    with steps("Check and sum up"):
+        return findings.gather(stack, options.spec, prepared, sent, began)
+
+
+def _processes(stack: Stack) -> dict[ProcessIdentity, str]:
+    """Everything the stack runs, with its command."""
+    family = [psutil.Process(stack.supervisor.pid)]
+    family += family[0].children(recursive=True)
+    return {ProcessIdentity(one.pid, one.create_time()): " ".join(one.cmdline()[:3]) for one in family}
+
+
+def _alive(started: dict[ProcessIdentity, str]) -> Sequence[str]:
+    return [command for identity, command in started.items() if identity.alive()]

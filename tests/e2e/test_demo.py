@@ -1,0 +1,97 @@
+"""A small demo the way a user runs it: a command in a process of its own, in an empty folder."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+STREAMSCORE = Path(sys.executable).with_name("streamscore")
+SMALL = ["--live", "300", "--customers", "150", "--history-days", "42", "--json"]
+
+pytestmark = pytest.mark.e2e
+
+
+def start_demo(folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [str(STREAMSCORE), "demo", *SMALL],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Commands of all living processes that work in the folder or name it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            command = " ".join(process.cmdline())
+            if str(folder) in command or Path(process.cwd()).is_relative_to(folder):
+                found.append(command)
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_for_step(demo: "subprocess.Popen[str]", name: str) -> None:
+    assert demo.stderr is not None
+    for line in demo.stderr:
+        if line.startswith(name):
+            return
+    pytest.fail(f"the demo ended before it said {name!r}")
+
+
+def finished(demo: "subprocess.Popen[str]") -> dict[str, Any]:
+    out, err = demo.communicate(timeout=280)
+    assert demo.returncode == 0, f"{err}\n{out}"
+    summary: dict[str, Any] = json.loads(out)
+    return summary
+
+
+def test_a_killed_demo_takes_its_stack_along_and_the_next_one_holds_every_check(
+    tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    with start_demo(tmp_path) as demo:
+        wait_for_step(demo, "Start the mappings")
+        demo.kill()
+    wait_until(lambda: not processes_of(tmp_path), "the killed demo's processes have ended")
+
+    summary = finished(start_demo(tmp_path))
+
+    assert [(check["name"], check["held"]) for check in summary["checks"]] == [
+        ("every event decided exactly once", True),
+        ("state equal to a backfill's", True),
+        ("served vectors bit-equal to backfilled ones", True),
+        ("no process left", True),
+    ]
+    assert summary["events"]["live"] == sum(summary["decisions"].values()) == 300
+    assert summary["performance"]["labelled"] == 300
+    assert summary["latency"]["p50_ms"] > 0
+    assert summary["cost"]["usd_per_million_decisions"] > 0
+    assert summary["drift"][0]["name"] == "score"
+    assert {parity["different"] for parity in summary["parity"]} == {0}
+    page = (tmp_path / ".local/demo/report.html").read_text()
+    assert "served vectors bit-equal to backfilled ones" in page
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "number"), [("Bring up the stack", signal.SIGINT), ("Start the mappings", signal.SIGTERM)]
+)
+def test_an_interrupted_demo_leaves_no_process(tmp_path: Path, step: str, number: signal.Signals) -> None:
+    with start_demo(tmp_path) as demo:
+        wait_for_step(demo, step)
+        assert processes_of(tmp_path)
+        demo.send_signal(number)
+        _, err = demo.communicate(timeout=60)
+
+    assert demo.returncode == 130
+    assert err.splitlines()[-1] == "streamscore: interrupted"
+    assert processes_of(tmp_path) == []
