@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 RESERVE_MS = 5_000
 MOST_CONNECTIONS = 8
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 1, 4
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 _THROTTLES = frozenset(
@@ -34,8 +35,8 @@ def client(service: str, attempts: int = 1) -> Any:
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=MOST_CONNECTIONS,
-        connect_timeout=1,
-        read_timeout=4,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
         parameter_validation=False,  # a fifth of the client's CPU; parameters are made by code, not by users
     )
     return _session().create_client(service, config=config)
