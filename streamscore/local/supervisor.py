@@ -75,6 +75,7 @@ class Supervisor:
 
     def _bring_up(self) -> None:
         options, state_dir = self._options, self._state_dir
+        self._record_processes()
         code_root = state_dir / "code"
         copy_code(Path(options.code), code_root, Path(options.spec) if options.spec else None)
         spec = specs.parse(
@@ -97,11 +98,15 @@ class Supervisor:
         self._exits.callback(metrics.close)
         site = Site(code_root, emulator.endpoint, emulators.REGION, state_dir / "logs")
         host = RuntimeHost(deployed.functions, site, lambda _name, line: metrics.offer(line))
-        self._exits.callback(host.close)
         poller = Poller(
             deployed.mappings, _World(emulator.endpoint, host, clients("s3")), state_dir / "checkpoints"
         )
-        self._exits.callback(poller.close)
+        for undo in (
+            poller.close,
+            host.close,
+            poller.pause,
+        ):  # run from the last: lanes do not wait for functions
+            self._exits.callback(undo)
         hub.invoke = host.invoke
         hub.api = _api(options.template, deployed, host)
         hub.commands = _commands(deployed, host, poller, metrics)

@@ -1,5 +1,6 @@
 """The real template runs on this machine as one stack, and leaves nothing behind."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -135,6 +136,14 @@ def test_only_one_stack_is_up_at_a_time(small: stacks.Stack, code: Path) -> None
     with pytest.raises(InvalidInputError, match="up already; `streamscore local down`"):
         stacks.up(small.state_dir.parent, code=code, port=0)
     assert stacks.load(small.state_dir.parent) == small
+
+
+def test_a_stack_that_is_coming_up_is_not_disturbed(code: Path, tmp_path: Path) -> None:
+    (tmp_path / ".local").mkdir()
+    with (tmp_path / ".local/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InvalidInputError, match="coming up here"):
+            stacks.up(tmp_path, code=code, port=0)
 
 
 def test_a_taken_port_is_told_in_one_line(small: stacks.Stack, code: Path, tmp_path: Path) -> None:
