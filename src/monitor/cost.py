@@ -19,7 +19,7 @@ Sums = Mapping[tuple[str, str], float]
 class Cost:
     """US dollars metered over some time; `per_million` is for a million decisions, NaN without any.
 
-    The labels that came in the same time are part of the cost: many labels of older events make decisions dear.
+    The labels of that time are part of the cost: many labels of older events make decisions dear.
     """
 
     decisions: int

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,13 @@ def test_a_function_error_is_one_for_the_caller(small: stacks.Stack) -> None:
     reply = small.client("lambda").invoke(FunctionName=name, Payload=b'{"fail": true}')
     assert reply["FunctionError"] == "Unhandled"
     assert "as asked" in json.load(reply["Payload"])["errorMessage"]
+
+
+def test_the_http_api_reaches_its_function(small: stacks.Stack) -> None:
+    with urllib.request.urlopen(f"{small.outputs['HttpApiUrl']}/health") as reply:
+        assert json.load(reply)["table"] == small.outputs["StateTableName"]
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{small.outputs['HttpApiUrl']}/nothing")
 
 
 def test_metrics_that_a_function_prints_are_in_cloudwatch(small: stacks.Stack) -> None:
