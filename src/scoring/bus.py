@@ -12,7 +12,7 @@ import msgspec
 
 from common.aws import Backoff, RemainingMs, answer_of
 from common.telemetry import meter
-from scoring.decisions import Item
+from scoring.items import Item
 from scoring.plain import plain
 
 ENTRIES_PER_CALL = 10

@@ -1,5 +1,6 @@
 """When AWS says no: nothing is lost, nothing is decided twice, and the shard moves on as soon as it can."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def test_entries_the_bus_refuses_are_put_again_and_the_others_are_not(stack: Sco
 
     def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         entries = request["Entries"]
-        puts.append([entry["Detail"].split('"')[3] for entry in entries])
+        puts.append([json.loads(entry["Detail"])["id"] for entry in entries])
         if len(puts) > 1:
             return send(Entries=entries)
         answer = send(Entries=entries[1:])
