@@ -30,6 +30,9 @@ build: setup ## sam build without Docker, and proof that every handler imports w
 	@PATH="$$(scripts/bootstrap.sh path):$$PATH" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build
 	@$(BIN)/python scripts/finish_build.py
 
+invoke: ## one function in Lambda's container (needs Docker), on the running local stack: see docs/local-invoke.md
+	@$(BIN)/python scripts/sam_local.py $(FUNCTION) $(EVENT) $(ARGS)
+
 deploy: build ## build and deploy: STAGE=dev (the default) or STAGE=prod
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam deploy --config-env $(STAGE) $(ARGS)
 
@@ -40,4 +43,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test check build deploy lock clean
+.PHONY: help setup demo test check build invoke deploy lock clean

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from common.errors import InvalidInputError
+from stream_features.spec import Spec
 from streamscore import simulator
 from streamscore.event_files import write_events
 from streamscore.training.backfill import Backfilled
+from streamscore.training.tables import read_events
 
 LABELS_KNOWN_DAYS = 7
+WEEK_MS = 7 * simulator.DAY_MS
 EVENTS_A_CUSTOMER_A_DAY = 1.7  # below the simulator's mean of 1.94, so that there are always enough
 
 
@@ -58,6 +62,29 @@ def simulate(size: Simulated, path: Path, today: date) -> None:
     first_live_ms = simulator.midnight_ms(start) + size.history_days * simulator.DAY_MS
     history = int(np.searchsorted(transactions.time_ms, first_live_ms))
     write_events(simulator.to_frame(transactions).head(history + size.live), path)
+
+
+def refuse_max_age(spec: Spec) -> None:
+    """A replay is faster than what it replays, so a bound on age would set most of it aside."""
+    if spec.event.max_age_ms is not None:
+        raise InvalidInputError(
+            "the spec's max_age would refuse the demo's events, which are days old; try it without max_age"
+        )
+
+
+def out_of_the_future(spec: Spec, whole: Backfilled, now_ms: int) -> int:
+    """By how much to shift times so that no record, labels included, lies after ``now_ms``.
+
+    Whole weeks back, so that hours and weekdays stay what they were; 0 if nothing lies in the future.
+    """
+    last_ms = int(whole.time_ms.max(initial=0)) + (spec.event.label_known_after_ms or 0)
+    return -WEEK_MS * max(0, -((now_ms - last_ms) // WEEK_MS))
+
+
+def write_shifted(spec: Spec, path: Path, shift_ms: int, to: Path) -> None:
+    """The same events with their times moved, as Parquet."""
+    frames = [frame.with_columns(pl.col(spec.event.time) + shift_ms) for frame in read_events(path, spec)]
+    write_events(pl.concat(frames), to)
 
 
 def last_of_history_ms(times_ms: npt.NDArray[np.int64], live: int) -> int:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 import msgspec
 import polars as pl
@@ -24,7 +24,7 @@ from streamscore.producer.stream import Pace, put
 from streamscore.progress import Progress, Step
 from streamscore.training import backfill as backfills
 from streamscore.training import bundles, pointers
-from streamscore.training.backfill import backfill
+from streamscore.training.backfill import Backfilled, backfill
 from streamscore.training.load_state import load, state_table
 from streamscore.training.tables import read_events
 from streamscore.training.train import train
@@ -67,6 +67,7 @@ class Steps:
 
 def run(options: Options, progress: Progress) -> Summary:
     """Everything; the stack is taken down on the way out, whatever happens, unless it is to be kept."""
+    material.refuse_max_age(options.spec)
     steps = Steps(progress)
     shutil.rmtree(options.folder, ignore_errors=True)
     options.folder.mkdir(parents=True)
@@ -90,10 +91,22 @@ def _prepare(options: Options, steps: Steps) -> Material:
     if options.events is None:
         with steps("Simulate transactions"):
             material.simulate(options.simulated, path, datetime.now(UTC).date())
-    with steps("Backfill everything", "events") as step:
-        whole = backfill(options.spec, path)
-        step.advance(len(whole.ids))
+    whole = _backfill(options.spec, path, steps)
+    shift_ms = material.out_of_the_future(options.spec, whole, int(time() * 1000))
+    if shift_ms:
+        source, path = path, options.folder / "shifted.parquet"
+        with steps("Shift into the past") as step:
+            material.write_shifted(options.spec, source, shift_ms, path)
+            step.note(f"by {-shift_ms // material.WEEK_MS} weeks")
+        whole = _backfill(options.spec, path, steps)
     return Material(path, whole, material.last_of_history_ms(whole.time_ms, options.simulated.live))
+
+
+def _backfill(spec: Spec, path: Path, steps: Steps) -> Backfilled:
+    with steps("Backfill everything", "events") as step:
+        whole = backfill(spec, path)
+        step.advance(len(whole.ids))
+    return whole
 
 
 def _load_and_promote(stack: Stack, options: Options, prepared: Material, steps: Steps) -> None:

@@ -65,6 +65,54 @@ def _log_key_is_fixed(local: Template) -> None:
     secret["SecretString"] = LOG_KEY
 
 
+DIFFERENCES:
+        change(local)
+    _environment(local)["MINISTACK_LAMBDA_PROXY_URL"] = proxy_url
+    return local
+
+
+def _code_is_on_disk(local: Template) -> None:
+    """The emulator refuses a local CodeUri; the runtime host runs the code from disk, so any address does."""
+    local["Globals"]["Function"]["CodeUri"] = "s3://local/code.zip"
+
+
+def _wheels_are_installed(local: Template) -> None:
+    """A local ContentUri is refused too; the app's own environment holds the same locked wheels."""
+    del local["Globals"]["Function"]["Layers"]
+    for function in _of_type(local, "AWS::Serverless::Function"):
+        function.pop("Layers", None)
+    for name in ("RuntimeLayer", "OnnxLayer"):
+        del local["Resources"][name]
+
+
+def _mappings_are_polled_by_us(local: Template) -> None:
+    """The emulator's poller loses records and ignores most settings: it must never see an enabled mapping.
+
+    It takes the string a parameter gives for true, so the value must be a literal.
+    """
+    for function in _of_type(local, "AWS::Serverless::Function"):
+        for event in function.get("Events", {}).values():
+            if event["Type"] in {"Kinesis", "DynamoDB"}:
+                event["Properties"]["Enabled"] = False
+
+
+def _no_http_api(local: Template) -> None:
+    """A SAM HttpApi deploys without routes in the emulator; invoke ScoringApiFunction directly instead."""
+    for name in ("HttpApi", "HttpApiLogs"):
+        del local["Resources"][name]
+    for function in _of_type(local, "AWS::Serverless::Function"):
+        events = function.get("Events", {})
+        function["Events"] = {k: event for k, event in events.items() if event["Type"] != "HttpApi"}
+    del local["Outputs"]["HttpApiUrl"]
+
+
+def _log_key_is_fixed(local: Template) -> None:
+    """Hashes in local logs compare between runs, and a laptop's stack has nothing to hide."""
+    secret = local["Resources"]["LogKeySecret"]["Properties"]
+    del secret["GenerateSecretString"]
+    secret["SecretString"] = LOG_KEY
+
+
 def _no_metric_maths(local: Template) -> None:
     """The emulator evaluates no metric expressions, and mappings there publish no metrics."""
     del local["Resources"]["BatchesGivenUpAlarm"]
@@ -76,7 +124,6 @@ DIFFERENCES: tuple[Callable[[Template], None], ...] = (
     _mappings_are_polled_by_us,
     _no_http_api,
     _log_key_is_fixed,
-    _no_metric_maths,
 )
 
 

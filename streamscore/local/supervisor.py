@@ -26,11 +26,13 @@ from streamscore.local.code import copy_code
 from streamscore.local.deploy import Deployed, deploy
 from streamscore.local.emf import MetricPublisher
 from streamscore.local.function_process import Outcome, Site
-from streamscore.local.hub import Hub
+from streamscore.local.http_api import NOT_FOUND, Request, Response, event_of, response_of, routes_of
+from streamscore.local.hub import Api, Hub
 from streamscore.local.poller import Poller
 from streamscore.local.processes import ProcessIdentity
 from streamscore.local.runtime_host import RuntimeHost
 from streamscore.local.streams import Stream, open_stream
+from streamscore.local.template import read_template
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class Supervisor:
 
     def _bring_up(self) -> None:
         options, state_dir = self._options, self._state_dir
+        self._record_processes()
         code_root = state_dir / "code"
         copy_code(Path(options.code), code_root, Path(options.spec) if options.spec else None)
         spec = specs.parse(
@@ -95,12 +98,17 @@ class Supervisor:
         self._exits.callback(metrics.close)
         site = Site(code_root, emulator.endpoint, emulators.REGION, state_dir / "logs")
         host = RuntimeHost(deployed.functions, site, lambda _name, line: metrics.offer(line))
-        self._exits.callback(host.close)
         poller = Poller(
             deployed.mappings, _World(emulator.endpoint, host, clients("s3")), state_dir / "checkpoints"
         )
-        self._exits.callback(poller.close)
+        for undo in (
+            poller.close,
+            host.close,
+            poller.pause,
+        ):  # run from the last: lanes do not wait for functions
+            self._exits.callback(undo)
         hub.invoke = host.invoke
+        hub.api = _api(options.template, deployed, host)
         hub.commands = _commands(deployed, host, poller, metrics)
         self._tell_ready(deployed, emulator.endpoint, hub.url)
 
@@ -123,7 +131,7 @@ class Supervisor:
             "name": self._options.name,
             "endpoint": endpoint,
             "region": emulators.REGION,
-            "outputs": deployed.outputs,
+            "outputs": {**deployed.outputs, "HttpApiUrl": f"{hub_url}/api"},
             "hub_url": hub_url,
             "supervisor": asdict(ProcessIdentity.of(os.getpid())),
         }
@@ -181,6 +189,17 @@ def _commands(
         "drain": drain,
         "stats": lambda _: {"mappings": poller.stats(), "processes": host.pids()},
     }
+
+
+def _api(template: str, deployed: Deployed, host: RuntimeHost) -> Api:
+    routes = routes_of(read_template(Path(template)), "ScoringApiFunction")
+    name = deployed.outputs["ScoringApiFunctionName"]
+
+    def answer(request: Request) -> Response:
+        event = event_of(routes, request)
+        return NOT_FOUND if event is None else response_of(host.invoke(name, event))
+
+    return answer
 
 
 def main(options: Options) -> int:

@@ -10,8 +10,9 @@ def api_events() -> dict[str, Json]:
     """Requests of the HTTP API, payload format 2.0."""
     first, second = records()[:2]
     return {
-        "api-predict.json": http_event("POST", "/predict", {"event": first}),
+        "api-predict.json": http_event("POST", "/predict", first),
         "api-batch-predict.json": http_event("POST", "/batch-predict", {"events": [first, second]}),
+        "api-put-event.json": http_event("POST", "/events", second),
         "api-decision.json": http_event("GET", "/decisions/{id}", parameters={"id": "1001"}),
         "api-health.json": http_event("GET", "/health"),
     }

@@ -76,3 +76,20 @@ def test_the_schedule_looks_at_the_hour_before(quiet_stack: stacks.Stack) -> Non
         "since": "2026-11-24T12:00:00Z",
         "until": "2026-11-24T13:00:00Z",
     }
+
+
+@pytest.mark.parametrize(
+    ("sample", "status"),
+    [
+        ("api-health", 200),
+        ("api-predict", 200),
+        ("api-batch-predict", 200),
+        ("api-put-event", 202),
+        ("api-decision", 200),
+    ],
+)
+def test_requests_of_the_http_api_are_answered(quiet_stack: stacks.Stack, sample: str, status: int) -> None:
+    invoke(quiet_stack, "Scoring", "scoring-state-stream")  # the decision that is asked for; at most once
+    answer = invoke(quiet_stack, "ScoringApi", sample)
+    assert answer["statusCode"] == status, answer["body"]
+    assert answer["headers"]["content-type"] == "application/json"

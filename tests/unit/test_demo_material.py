@@ -6,7 +6,17 @@ import polars as pl
 import pytest
 
 from common.errors import InvalidInputError
-from streamscore.demo.material import Simulated, last_of_history_ms, simulate
+from stream_features.spec import parse
+from streamscore.demo.material import (
+    WEEK_MS,
+    Simulated,
+    last_of_history_ms,
+    out_of_the_future,
+    refuse_max_age,
+    simulate,
+    write_shifted,
+)
+from streamscore.training.backfill import backfill
 
 TODAY = date(2026, 11, 24)
 
@@ -31,3 +41,66 @@ def test_a_file_is_cut_so_that_the_last_events_are_live() -> None:
 def test_a_file_without_history_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="holds 5 events; --live 5 leaves no history"):
         last_of_history_ms(np.arange(5), 5)
+
+
+SPEC = """
+[event]
+id = "id"
+time = "at"
+label = "fraud"
+label_known_after = "7d"
+fields = { amount = "decimal(2)" }
+[entities]
+customer = "customer"
+[[feature]]
+name = "hour"
+op = "hour"
+[[feature]]
+name = "count"
+op = "count"
+entity = "customer"
+windows = ["1d"]
+"""
+
+
+@pytest.fixture
+def of_next_month(tmp_path: Path) -> Path:
+    path = tmp_path / "events.csv"
+    path.write_text(
+        "id,at,customer,amount,fraud\n"
+        "a,2026-12-20T10:00:00Z,c,1.00,0\nb,2026-12-20T11:00:00Z,c,2.50,1\nc,2026-12-27T09:30:00Z,d,0.10,0\n"
+    )
+    return path
+
+
+def test_events_of_the_future_are_moved_back_by_whole_weeks(of_next_month: Path) -> None:
+    spec = parse(SPEC)
+    whole = backfill(spec, of_next_month)
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+    shift_ms = out_of_the_future(spec, whole, int(now.timestamp() * 1000))
+
+    assert shift_ms == -6 * WEEK_MS  # the last label would be known on 2027-01-03
+    shifted = of_next_month.with_name("shifted.parquet")
+    write_shifted(spec, of_next_month, shift_ms, shifted)
+    again = backfill(spec, shifted)
+    assert (again.time_ms == whole.time_ms + shift_ms).all()
+    assert again.features.tobytes() == whole.features.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("past_the_last_label_ms", "weeks"), [(0, 0), (-1, 1), (-WEEK_MS, 1), (-WEEK_MS - 1, 2)]
+)
+def test_nothing_moves_that_is_past_already(
+    of_next_month: Path, past_the_last_label_ms: int, weeks: int
+) -> None:
+    spec = parse(SPEC)
+    whole = backfill(spec, of_next_month)
+    now_ms = int(whole.time_ms[-1]) + WEEK_MS + past_the_last_label_ms
+
+    assert out_of_the_future(spec, whole, now_ms) == -weeks * WEEK_MS
+
+
+def test_a_spec_with_max_age_is_refused_before_anything_starts() -> None:
+    with pytest.raises(InvalidInputError, match="max_age would refuse the demo's events"):
+        refuse_max_age(parse(SPEC.replace("[entities]", 'max_age = "3d"\n[entities]')))

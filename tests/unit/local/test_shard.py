@@ -123,9 +123,9 @@ def test_a_report_with_bisect_splits_at_the_reported_record() -> None:
     shard = shard_with(Rules(bisects=True, reports_failures=True, max_retries=0), records(5))
     next_of(shard)
     shard.settle(FailedFrom(3), NOW_MS)
-    assert numbers(next_of(shard)) == [3, 4]
+    assert next_of(shard) == Deliver(tuple(records(2, first=3)))
     shard.settle(FailedFrom(0), NOW_MS)
-    assert numbers(next_of(shard)) == [3]
+    assert next_of(shard) == Deliver(tuple(records(1, first=3)))
 
 
 def test_a_refused_invocation_costs_no_attempt() -> None:
