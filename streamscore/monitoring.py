@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from common.errors import InvalidInputError
 from monitor.compare import Comparison, compare, total
-from monitor.cost import DECISIONS, NAMES, Cost, cost
+from monitor.cost import NAMES, Cost, cost
 from monitor.store import Store
 
 NAMESPACE = "streamscore"
@@ -66,7 +66,7 @@ def metered(stack: Stack, since: datetime, until: datetime) -> Cost:
     """What the stack's functions metered from `since` to `until`, in whole minutes (past a day, hours)."""
     cloudwatch = stack.client("cloudwatch")
     sums: dict[tuple[str, str], float] = {}
-    for service, name, dimensions in _listed(cloudwatch, {*NAMES, DECISIONS}):
+    for service, name, dimensions in _listed(cloudwatch, set(NAMES)):
         value = _sum(cloudwatch, name, dimensions, since, until)
         sums[service, name] = sums.get((service, name), 0.0) + value
     return cost(sums)

@@ -54,7 +54,7 @@ class Meter(Protocol):
 
 
 class DynamoDB:
-    """A client and the threads that call it."""
+    """The threads that call DynamoDB by a client: botocore's, or the leaner `dynamodb_wire.Wire`."""
 
     def __init__(
         self,

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from common.pricing import COMPONENTS
 
-TOTAL, WASTED, DECISIONS = "EstimatedCostUSD", "WastedCostUSD", "DecisionsMade"
-NAMES: tuple[str, ...] = (TOTAL, WASTED, *(f"{part}CostUSD" for part in COMPONENTS))
+TOTAL, WASTED = "EstimatedCostUSD", "WastedCostUSD"
+DECISIONS, LABELS = "DecisionsMade", "LabelsStored"
+NAMES: tuple[str, ...] = (TOTAL, WASTED, DECISIONS, LABELS, *(f"{part}CostUSD" for part in COMPONENTS))
 """The metrics a cost report is made of."""
 
 Sums = Mapping[tuple[str, str], float]
@@ -16,9 +17,13 @@ Sums = Mapping[tuple[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """US dollars metered over some time; `per_million` is for a million decisions, NaN without any."""
+    """US dollars metered over some time; `per_million` is for a million decisions, NaN without any.
+
+    The labels of that time are part of the cost: many labels of older events make decisions dear.
+    """
 
     decisions: int
+    labels: int
     total_usd: float
     wasted_usd: float
     by_component_usd: dict[str, float]
@@ -40,6 +45,7 @@ def cost(sums: Sums) -> Cost:
     services = sorted({service for service, name in sums if name == TOTAL})
     return Cost(
         decisions=decisions,
+        labels=round(_sum(sums, LABELS)),
         total_usd=total,
         wasted_usd=_sum(sums, WASTED),
         by_component_usd=parts,

@@ -12,7 +12,7 @@ import msgspec
 
 from common.aws import Backoff, RemainingMs, answer_of
 from common.telemetry import meter
-from scoring.decisions import Item
+from scoring.items import Item
 from scoring.plain import plain
 
 ENTRIES_PER_CALL = 10
@@ -57,7 +57,7 @@ class Bus:
         return {
             "Source": SOURCE,
             "DetailType": _DETAIL_TYPES[item["decision"]["S"]],
-            "Detail": msgspec.json.encode(detail(item)).decode(),
+            "Detail": msgspec.json.encode(detail(item), order="sorted").decode(),
             "EventBusName": self._name,
             "Time": datetime.fromtimestamp(int(item["scored_at"]["N"]) / 1000, UTC),
         }

@@ -7,25 +7,12 @@ becomes a stub.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from common.aws import RemainingMs
 from common.dynamodb import DynamoDB, Outcome, Statement
 from common.errors import TransientError
-from common.pricing import item_bytes
-from scoring.policy import Verdict
-from scoring.reasons import Reason
-from stream_features.spec import Spec
-
-Value = dict[str, Any]
-"""An attribute value in DynamoDB's form."""
-Item = dict[str, Value]
-
-KEEP_DAYS = 400
-"""Long enough for last year's same season in a backtest."""
-_DAY_MS = 86_400_000
-
+from scoring.items import Item, Label, Value, about_bytes, label_values, number, stub_item
 
 _SHOWN = (
     "pk entity event_time scored_at arrival latency_ms score decision reasons rules model policy spec kept "
@@ -33,40 +20,6 @@ _SHOWN = (
 )
 _ATTRIBUTES = _SHOWN.split()
 _REFUSED = (Outcome.CONDITION_FAILED, Outcome.DUPLICATE)
-
-
-class Decision(NamedTuple):
-    """One decision about one event. `absent` is the reason why there is no score; `source` is stream or
-    api.
-    """
-
-    id: str
-    entity: str
-    event_time_ms: int
-    arrival_ms: int
-    scored_at_ms: int
-    score: float | None
-    verdict: Verdict
-    reasons: Sequence[Reason]
-    absent: str
-    model: str | None
-    policy: str
-    spec_sha: str
-    features: bytes
-    kept: dict[str, Value]
-    trace: str | None
-    source: str
-
-
-class Label(NamedTuple):
-    """What an event turned out to be, and when that became known. `at_ms` is when the label arrived."""
-
-    id: str
-    entity: str
-    event_time_ms: int
-    label: bool
-    label_time_ms: int
-    at_ms: int
 
 
 class Written(NamedTuple):
@@ -78,40 +31,6 @@ class Written(NamedTuple):
     stood: list[Item]
     labels: int
     unfinished: set[str]
-
-
-def to_item(decision: Decision) -> Item:
-    """The item of a decision; what is not known has no attribute."""
-    item: Item = {
-        "pk": {"S": decision.id},
-        "entity": {"S": decision.entity},
-        "event_time": _number(decision.event_time_ms),
-        "scored_at": _number(decision.scored_at_ms),
-        "arrival": _number(decision.arrival_ms),
-        "latency_ms": _number(decision.scored_at_ms - decision.arrival_ms),
-        "decision": {"S": decision.verdict.decision},
-        "policy": {"S": decision.policy},
-        "spec": {"S": decision.spec_sha},
-        "features": {"B": decision.features},
-        "source": {"S": decision.source},
-        "ttl": _ttl(decision.scored_at_ms),
-    }
-    reasons = [{"S": decision.absent}] if decision.absent else [_reason(r) for r in decision.reasons]
-    optional = {
-        "score": None if decision.score is None else {"N": repr(decision.score)},
-        "model": {"S": decision.model} if decision.model else None,
-        "reasons": {"L": reasons} if reasons else None,
-        "rules": {"L": [{"S": n} for n in decision.verdict.rules]} if decision.verdict.rules else None,
-        "kept": {"M": decision.kept} if decision.kept else None,
-        "trace": {"S": decision.trace} if decision.trace else None,
-    }
-    return item | {name: value for name, value in optional.items() if value is not None}
-
-
-def kept_values(spec: Spec, kept: Sequence[Any]) -> dict[str, Value]:
-    """The kept fields of a row by name, decimals as the numbers they are; a missing one is left out."""
-    named = zip(spec.event.keep, kept, strict=True)
-    return {n: _kept(v, spec.fields[n].digits) for n, v in named if v is not None}
 
 
 class Decisions:
@@ -139,7 +58,7 @@ class Decisions:
 
     def _insert(self, done: "_Progress", labels: Mapping[str, Label], remaining_ms: RemainingMs) -> None:
         whole = [
-            item | (_label_values(labels[id_]) if id_ in labels else {}) for id_, item in done.items.items()
+            item | (label_values(labels[id_]) if id_ in labels else {}) for id_, item in done.items.items()
         ]
         outcomes = self._db.execute([self._inserted(item) for item in whole], remaining_ms)
         for item, outcome in zip(whole, outcomes, strict=True):
@@ -191,7 +110,7 @@ class Decisions:
     def _inserted(self, item: Item) -> Statement:
         fields = ", ".join(f"'{name}': ?" for name in item)
         text = f'INSERT INTO "{self._table}" VALUE {{{fields}}}'
-        return Statement(text, list(item.values()), item_bytes(item))
+        return Statement(text, list(item.values()), about_bytes(item))
 
     def _joined(self, item: Item) -> Statement:
         return self._update(item, '"scored_at" IS MISSING', [])
@@ -200,16 +119,10 @@ class Decisions:
         return self._update(_label_item(label), '"label_time" IS MISSING', [])
 
     def _corrected(self, label: Label) -> Statement:
-        return self._update(_label_item(label), '"label_time" < ?', [_number(label.label_time_ms)])
+        return self._update(_label_item(label), '"label_time" < ?', [number(label.label_time_ms)])
 
     def _stub(self, label: Label) -> Statement:
-        item = {
-            "pk": {"S": label.id},
-            "entity": {"S": label.entity},
-            "event_time": _number(label.event_time_ms),
-            "ttl": _ttl(label.at_ms),
-        }
-        return self._inserted(item | _label_values(label))
+        return self._inserted(stub_item(label))
 
     def _second_path(self, item: Item) -> Statement:
         mine = {"pk": item["pk"], "second_path_score": item["score"]}
@@ -219,7 +132,7 @@ class Decisions:
         names = [name for name in item if name != "pk"]
         sets = " ".join(f'SET "{name}" = ?' for name in names)
         text = f'UPDATE "{self._table}" {sets} WHERE "pk" = ? AND {condition}'  # noqa: S608 - our table
-        return Statement(text, [*(item[name] for name in names), item["pk"], *parameters], item_bytes(item))
+        return Statement(text, [*(item[name] for name in names), item["pk"], *parameters], about_bytes(item))
 
 
 class _Progress:
@@ -255,30 +168,4 @@ def _newest(labels: Iterable[Label]) -> dict[str, Label]:
 
 
 def _label_item(label: Label) -> Item:
-    return {"pk": {"S": label.id}, **_label_values(label)}
-
-
-def _label_values(label: Label) -> Item:
-    return {"label": {"BOOL": label.label}, "label_time": _number(label.label_time_ms)}
-
-
-def _reason(reason: Reason) -> Value:
-    numbers = {"value": reason.value, "median": reason.median, "contribution": reason.contribution}
-    known = {name: {"N": repr(number)} for name, number in numbers.items() if number is not None}
-    return {"M": {"feature": {"S": reason.feature}, **known}}
-
-
-def _kept(value: Any, digits: int) -> Value:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, str):
-        return {"S": value}
-    return {"N": format(Decimal(value).scaleb(-digits), "f") if digits else repr(value)}
-
-
-def _number(value: int) -> Value:
-    return {"N": str(value)}
-
-
-def _ttl(now_ms: int) -> Value:
-    return _number((now_ms + KEEP_DAYS * _DAY_MS) // 1000)
+    return {"pk": {"S": label.id}, **label_values(label)}

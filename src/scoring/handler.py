@@ -14,8 +14,8 @@ import numpy as np
 from common.aws import RemainingMs
 from common.settings import Settings, code_root
 from common.telemetry import count, logger, measure, note, observed
-from scoring import decisions as records
-from scoring.decisions import Decision, Item, Label, Written
+from scoring.decisions import Written
+from scoring.items import Decision, Item, Label, kept_values, to_item
 from scoring.judge import Judged
 from scoring.rules import Batch
 from scoring.wiring import Wiring, wire
@@ -99,7 +99,7 @@ def _batch(rows: Sequence[Row]) -> Batch:
 def _items(spec: Spec | None, spec_sha: str, rows: Sequence[Row], judged: Judged) -> Iterable[Item]:
     scored_at_ms = time.time_ns() // 1_000_000
     for n, row in enumerate(rows):
-        yield records.to_item(
+        yield to_item(
             Decision(
                 id=row.id,
                 entity=row.entities[0],
@@ -114,7 +114,7 @@ def _items(spec: Spec | None, spec_sha: str, rows: Sequence[Row], judged: Judged
                 policy=judged.policy,
                 spec_sha=spec_sha,
                 features=row.vector,
-                kept=records.kept_values(spec, row.kept) if spec else {},
+                kept=kept_values(spec, row.kept) if spec else {},
                 trace=row.trace,
                 source="stream",
             )

@@ -3,9 +3,18 @@
 import base64
 from typing import Any
 
+
+def _number(text: str) -> int | float:
+    """Whole numbers as int however they are written: DynamoDB gives 900 back for 900.00."""
+    if text.lstrip("-").isdigit():
+        return int(text)
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
 _READ: dict[str, Any] = {
     "S": str,
-    "N": lambda text: int(text) if text.lstrip("-").isdigit() else float(text),
+    "N": _number,
     "B": lambda data: base64.b64encode(data).decode(),
     "BOOL": bool,
     "L": lambda values: [plain(value) for value in values],
@@ -16,8 +25,8 @@ _READ: dict[str, Any] = {
 def plain(value: dict[str, Any]) -> Any:
     """The value of one attribute as JSON can carry it (bytes as base64).
 
-    >>> plain({"L": [{"N": "1.50"}, {"M": {"a": {"S": "x"}}}]})
-    [1.5, {'a': 'x'}]
+    >>> plain({"L": [{"N": "1.50"}, {"N": "9.00"}, {"M": {"a": {"S": "x"}}}]})
+    [1.5, 9, {'a': 'x'}]
     """
     ((kind, content),) = value.items()
     return _READ[kind](content)

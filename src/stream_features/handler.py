@@ -9,6 +9,7 @@ from typing import Any
 from common import aws
 from common.aws import RemainingMs
 from common.dynamodb import DynamoDB
+from common.dynamodb_wire import Wire
 from common.errors import TransientError
 from common.quarantine import Quarantine
 from common.records import Refused, billed_sizes
@@ -42,9 +43,7 @@ def runtime() -> Runtime:
     settings = Settings.from_environ(os.environ)
     spec = parse((code_root() / "features.toml").read_text())
     quarantine = Quarantine(lambda: aws.client("s3"), settings.data_bucket, settings.service)
-    return Runtime(
-        spec, decoder(spec), DynamoDB(aws.client("dynamodb"), meter), settings.state_table, quarantine
-    )
+    return Runtime(spec, decoder(spec), DynamoDB(Wire(), meter), settings.state_table, quarantine)
 
 
 @observed

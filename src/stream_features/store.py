@@ -49,6 +49,8 @@ class StateTable:
     def __init__(self, dynamodb: DynamoDB, table: str, remaining_ms: RemainingMs) -> None:
         self._dynamodb = dynamodb
         self._table = table
+        self._inserts = {with_out: _insert(table, with_out) for with_out in (True, False)}
+        self._updates = {with_out: _update(table, with_out) for with_out in (True, False)}
         self._remaining_ms = remaining_ms
 
     def read(self, keys: Sequence[str], attempt: int = 0) -> Mapping[str, Stored] | None:
@@ -76,9 +78,9 @@ class StateTable:
         size = len(write.pk) + len(write.w) + len(write.s) + len(write.out or b"") + _ITEM_FRAME_BYTES
         pk = {"S": write.pk}
         if write.read_v == 0:
-            return Statement(_insert(self._table, write.out is not None), [pk, *values], size)
+            return Statement(self._inserts[write.out is not None], [pk, *values], size)
         read_v = {"N": str(write.read_v)}
-        return Statement(_update(self._table, write.out is not None), [*values, pk, read_v], size)
+        return Statement(self._updates[write.out is not None], [*values, pk, read_v], size)
 
 
 _ATTRIBUTES = ("pk", "v", "w", "s")

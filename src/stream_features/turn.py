@@ -55,6 +55,7 @@ class Part:
         self.delivery = delivery
         self.now_ms = now_ms
         self.newest_arrival_ms = max(record.arrival_ms for record in delivery.records)
+        self.ttls_s = [ttl_s(spec, entity, self.newest_arrival_ms) for entity in range(len(spec.entities))]
         self.columns = Columns.from_records(spec, delivery.records)
         by_entity = list(zip(*delivery.keys, strict=True))
         self.keys = [list(dict.fromkeys(column)) for column in by_entity]
@@ -141,7 +142,7 @@ class Turn:
         item, part = self.items[key], self.part
         w, s = encode_item(item, part.delivery.shard, part.newest_arrival_ms)
         v = item.v + 1 if item.v else part.now_ms
-        return Write(key, item.v, v, w, s, ttl_s(part.spec, entity, part.newest_arrival_ms))
+        return Write(key, item.v, v, w, s, part.ttls_s[entity])
 
     def _with_out(self, write: Write, numbers: Sequence[int]) -> Write:
         width = self.features.shape[1] * 4

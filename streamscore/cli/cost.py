@@ -40,7 +40,7 @@ def lines(found: Cost) -> list[str]:
     by_cost = sorted(found.by_component_usd.items(), key=lambda part: -part[1])
     rows = [_row(name, usd, found.per_million_by_component_usd[name]) for name, usd in by_cost]
     return [
-        f"{found.decisions:,} decisions; list prices of {REGION}, {AS_OF}",
+        f"{found.decisions:,} decisions and {found.labels:,} labels; list prices of {REGION}, {AS_OF}",
         "",
         f"{'':<16}{'metered USD':>16}{'per million':>16}",
         *rows,

@@ -50,9 +50,19 @@ def start(state_dir: Path, port: int = 0, *, as_shipped: bool = False) -> Emulat
         raise EmulatorError(
             f"{python} is missing; run scripts/bootstrap.sh emulator (every make target does)"
         )
-    port = port or _free_port()
-    _refuse_taken(port)
     state_dir.mkdir(parents=True, exist_ok=True)
+    if port:
+        _refuse_taken(port)
+        return _start(python, state_dir, port, as_shipped)
+    for _ in range(3):  # another may take a free port before we do
+        try:
+            return _start(python, state_dir, _free_port(), as_shipped)
+        except EmulatorError as error:
+            last = error
+    raise last
+
+
+def _start(python: Path, state_dir: Path, port: int, as_shipped: bool) -> Emulator:
     log = state_dir / "emulator.log"
     with log.open("wb") as output:
         process = processes.spawn(

@@ -11,12 +11,14 @@ from typing import Protocol
 import msgspec
 
 from streamscore.local.checkpoints import Checkpoints
+from streamscore.local.delivery import Checkpoint, Deliver, Failed, GiveUp, Record, Wait
 from streamscore.local.events import event_bytes, failure_key, failure_record
 from streamscore.local.filters import compile_filters
 from streamscore.local.function_process import Outcome
 from streamscore.local.mapping import Mapping
 from streamscore.local.replies import read_reply
-from streamscore.local.shard import Checkpoint, Deliver, Failed, GiveUp, Record, Shard, Wait
+from streamscore.local.runtime_host import PayloadTooLargeError
+from streamscore.local.shard import Shard
 from streamscore.local.streams import Stream
 from streamscore.local.wire import WireError
 
@@ -171,7 +173,7 @@ class Lane(threading.Thread):
 
     def _deliver(self, delivery: Deliver) -> None:
         payload = event_bytes(self.mapping, self.shard_id, delivery)
-        outcome = self._platform.invoke(self.mapping.function_name, payload)
+        outcome = self._invoke(payload)
         reply = read_reply(self.mapping.rules, delivery, outcome)
         now_ms, stats = _now_ms(), self.stats
         self._shard.settle(reply, now_ms)
@@ -185,6 +187,12 @@ class Lane(threading.Thread):
             )
         if outcome.failed:
             stats.last_error = outcome.payload[:500].decode(errors="replace")
+
+    def _invoke(self, payload: bytes) -> Outcome:
+        try:
+            return self._platform.invoke(self.mapping.function_name, payload)
+        except PayloadTooLargeError as error:  # bisecting is the way out
+            return Outcome(str(error).encode(), failed=True)
 
     def _give_up(self, given_up: GiveUp) -> None:
         request_id, now_ms = str(uuid.uuid4()), _now_ms()

@@ -4,7 +4,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable
 
-from common.errors import StreamscoreError
+from common.errors import StreamscoreError, TransientError
 from streamscore.local.function_log import FunctionLog
 from streamscore.local.function_process import Function, FunctionProcess, Outcome, Site
 
@@ -17,6 +17,10 @@ class UnknownFunctionError(StreamscoreError):
 
 class PayloadTooLargeError(StreamscoreError):
     """An event above 6 MB, which Lambda refuses to take."""
+
+
+class HostClosedError(TransientError):
+    """The host is ending: a process started now would be left over."""
 
 
 class RuntimeHost:
@@ -74,6 +78,7 @@ class _Lane:
         self._process: FunctionProcess | None = None
         self._init_error: Outcome | None = None
         self._turn = threading.Lock()
+        self._closed = False
 
     def invoke(self, payload: bytes, request_id: str) -> Outcome:
         with self._turn:
@@ -95,12 +100,13 @@ class _Lane:
         return process.pid if process is not None else None
 
     def close(self) -> None:
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+        self._closed = True
+        self._discard()
         self._log.close()
 
     def _running(self) -> FunctionProcess:
+        if self._closed:
+            raise HostClosedError(f"{self._function.name} is not invoked: the local stack is going down")
         if self._process is not None and not self._process.alive:
             self._discard()
         if self._process is None:

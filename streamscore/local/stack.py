@@ -1,5 +1,6 @@
 """The local stack from outside: bring it up, find it, tell it what to do, take it down."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -14,8 +15,9 @@ from typing import Any
 
 from common.errors import InvalidInputError, StreamscoreError
 from streamscore.local import clients, processes
+from streamscore.local.assembly import Options
 from streamscore.local.processes import ProcessIdentity
-from streamscore.local.supervisor import ERROR_FILE, PROCESSES_FILE, STACK_FILE, Options
+from streamscore.local.supervisor import ERROR_FILE, LOCK_FILE, PROCESSES_FILE, STACK_FILE
 
 NAME = "streamscore-local"
 UP_WITHIN_S = 60.0
@@ -91,6 +93,10 @@ def up(
     state_dir = root.resolve() / ".local"
     if _read(state_dir) is not None:
         raise InvalidInputError("a local stack is up already; `streamscore local down` ends it")
+    if _is_coming_up(state_dir):
+        raise InvalidInputError(
+            "a local stack is coming up here; wait for it, or run `streamscore local down`"
+        )
     _clear(state_dir)
     (state_dir / "logs").mkdir(parents=True, exist_ok=True)
     options = Options(
@@ -139,6 +145,18 @@ def _read(state_dir: Path) -> Stack | None:
     document = json.loads(path.read_text())
     supervisor = ProcessIdentity(**document.pop("supervisor"))
     return Stack(**document, state_dir=state_dir, supervisor=supervisor) if supervisor.alive() else None
+
+
+def _is_coming_up(state_dir: Path) -> bool:
+    path = state_dir / LOCK_FILE
+    if not path.exists():
+        return False
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _launch(options: Options, state_dir: Path, detached: bool) -> "subprocess.Popen[bytes]":

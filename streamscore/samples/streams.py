@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from monitor import baseline, windows
 from monitor.images import news
-from scoring.decisions import Decision, kept_values, to_item
+from scoring.items import Decision, kept_values, to_item
 from scoring.policy import Action, Verdict
 from scoring.reasons import Reason
 from stream_features.events import decoder

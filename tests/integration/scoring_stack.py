@@ -1,6 +1,7 @@
 """Tables, bucket, bus and pointers in the emulator, with scoring wired to them, for its tests."""
 
 import base64
+import functools
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -69,6 +70,7 @@ def scoring_stack(
     emulator: emulators.Emulator, client: Callable[[str], Any], code: Path, environ: pytest.MonkeyPatch
 ) -> Iterator[ScoringStack]:
     """Make it under names of its own; `environ` points botocore at the emulator."""
+    client = functools.cache(client)
     name = f"scoring-{uuid.uuid4().hex[:8]}"
     environ.setenv("AWS_ENDPOINT_URL", emulator.endpoint)
     environ.setenv("AWS_DEFAULT_REGION", emulators.REGION)

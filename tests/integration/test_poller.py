@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import pytest
 
+from streamscore.local.delivery import Rules
 from streamscore.local.emulator import REGION, Emulator
 from streamscore.local.function_process import Function, Outcome, Site
 from streamscore.local.mapping import Mapping
 from streamscore.local.poller import DrainTimeoutError, Poller
 from streamscore.local.runtime_host import RuntimeHost
-from streamscore.local.shard import Rules
 from streamscore.local.streams import Stream, open_stream
 from tests.conftest import client_of, poll_until
 
@@ -104,7 +104,9 @@ def poll(world: World, tmp_path: Path) -> Iterator[Callable[..., Poller]]:
     running: list[Poller] = []
 
     def start(source_arn: str, function: str, patterns: tuple[str, ...] = (), **rules: Any) -> Poller:
-        mapping = Mapping("m", "uuid-1", source_arn, arn_of(function), Rules(**rules), patterns, world.bucket)
+        mapping = Mapping(
+            function, "uuid-1", source_arn, arn_of(function), Rules(**rules), patterns, world.bucket
+        )
         poller = Poller([mapping], world, tmp_path / "checkpoints")
         running.append(poller)
         poller.start()
@@ -203,13 +205,15 @@ def test_a_stopped_poller_goes_on_behind_its_checkpoint(
 def test_a_paused_poller_starts_no_invocation(
     world: World, stream: str, poll: Callable[..., Poller], emulator: Emulator
 ) -> None:
-    poller = poll(stream, "take")
-    poller.drain(10)
-    poller.pause()
+    paused = poll(stream, "take")
+    paused.drain(10)
+    paused.pause()
     put(emulator, stream, [0])
-    poller.start()
-    poller.drain(10)
+    poll(stream, "choke").drain(10)  # by the time another has read the stream, a third would have too
     assert world.delivered() == [0]
+    paused.start()
+    paused.drain(10)
+    assert world.delivered() == [0, 0]
 
 
 def test_a_filter_on_a_table_stream_lets_only_matching_images_wake_the_function(
@@ -230,7 +234,7 @@ def test_a_filter_on_a_table_stream_lets_only_matching_images_wake_the_function(
     poller = poll(made["TableDescription"]["LatestStreamArn"], "take", (pattern,))
     poller.drain(10)
     assert world.delivered() == ["a", "c"]
-    (shard,) = poller.stats()["m"]["shards"]
+    (shard,) = poller.stats()["take"]["shards"]
     assert shard["filtered"] == 2
 
 
@@ -259,5 +263,5 @@ def test_a_drain_that_cannot_end_says_what_holds_it_up(
     world: World, stream: str, poll: Callable[..., Poller], emulator: Emulator
 ) -> None:
     put(emulator, stream, ["poison"])
-    with pytest.raises(DrainTimeoutError, match="m-shardId-000000000000.*ValueError"):
+    with pytest.raises(DrainTimeoutError, match="choke-shardId-000000000000.*ValueError"):
         poll(stream, "choke").drain(0.5)

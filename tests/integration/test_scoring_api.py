@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from scoring.api import MAX_EVENTS, respond
+from scoring.wiring import Wiring
 from stream_features.events import decoder
 from stream_features.kernel import Columns, Group, fold
 from stream_features.state import BEFORE_ALL, Item, encode_item
@@ -31,6 +32,16 @@ def stack(
 ) -> Iterator[ScoringStack]:
     with scoring_stack(emulator, client, tmp_path, monkeypatch) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def empty(
+    emulator: Emulator, client: Callable[[str], Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Wiring]:
+    """A stack in which nothing is, for requests that leave it so."""
+    code = tmp_path_factory.mktemp("code")
+    with pytest.MonkeyPatch.context() as environ, scoring_stack(emulator, client, code, environ) as made:
+        yield made.wired()
 
 
 def event(id_: str = "a", amount: float = 10.0, minutes_ago: float = 0, **more: Any) -> dict[str, Any]:
@@ -185,9 +196,9 @@ def test_an_event_is_put_on_the_stream_as_it_was_written(
     ],
 )
 def test_a_bad_request_is_a_problem_that_names_the_field(
-    stack: ScoringStack, request_: tuple[str, str, Any], status: int, names: str
+    empty: Wiring, request_: tuple[str, str, Any], status: int, names: str
 ) -> None:
-    got, problem = call(stack.wired(), *request_)
+    got, problem = call(empty, *request_)
     assert (got, problem["status"]) == (status, status)
     assert names in problem["detail"]
 

@@ -1,9 +1,12 @@
 """The real template runs on this machine as one stack, and leaves nothing behind."""
 
+import fcntl
 import json
 import os
 import shutil
 import signal
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +80,13 @@ def test_a_function_error_is_one_for_the_caller(small: stacks.Stack) -> None:
     assert "as asked" in json.load(reply["Payload"])["errorMessage"]
 
 
+def test_the_http_api_reaches_its_function(small: stacks.Stack) -> None:
+    with urllib.request.urlopen(f"{small.outputs['HttpApiUrl']}/health") as reply:
+        assert json.load(reply)["table"] == small.outputs["StateTableName"]
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{small.outputs['HttpApiUrl']}/nothing")
+
+
 def test_metrics_that_a_function_prints_are_in_cloudwatch(small: stacks.Stack) -> None:
     name = small.outputs["MonitorScheduleFunctionName"]
     small.client("lambda").invoke(FunctionName=name, Payload=b"{}")
@@ -126,6 +136,14 @@ def test_only_one_stack_is_up_at_a_time(small: stacks.Stack, code: Path) -> None
     with pytest.raises(InvalidInputError, match="up already; `streamscore local down`"):
         stacks.up(small.state_dir.parent, code=code, port=0)
     assert stacks.load(small.state_dir.parent) == small
+
+
+def test_a_stack_that_is_coming_up_is_not_disturbed(code: Path, tmp_path: Path) -> None:
+    (tmp_path / ".local").mkdir()
+    with (tmp_path / ".local/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InvalidInputError, match="coming up here"):
+            stacks.up(tmp_path, code=code, port=0)
 
 
 def test_a_taken_port_is_told_in_one_line(small: stacks.Stack, code: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from common import aws
 from common.dynamodb import DynamoDB
+from common.dynamodb_wire import Wire
 from common.quarantine import Quarantine
 from common.settings import Settings, code_root
 from stream_features import handler as handlers
@@ -73,7 +74,7 @@ def runtime(emulator: Emulator, client: Callable[[str], Any], monkeypatch: pytes
     client("s3").create_bucket(Bucket=bucket)
     table = table_with_stream(emulator.endpoint)
     quarantine = Quarantine(lambda: aws.client("s3"), bucket, "stream_features")
-    return Runtime(SPEC, decoder(SPEC), DynamoDB(aws.client("dynamodb")), table, quarantine)
+    return Runtime(SPEC, decoder(SPEC), DynamoDB(Wire()), table, quarantine)
 
 
 @pytest.fixture
@@ -267,7 +268,7 @@ def test_a_repeated_record_changes_nothing(runtime, emulator, items):
 
 def test_with_dynamodb_unreachable_the_lowest_sequence_is_returned(runtime, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    down = replace(runtime, dynamodb=DynamoDB(aws.client("dynamodb")))
+    down = replace(runtime, dynamodb=DynamoDB(Wire()))
     answer = apply_batch(kinesis_event([event("a"), event("b")], NOW_MS), down, lambda: 0)
     assert answer == {"batchItemFailures": [{"itemIdentifier": str(FIRST_SEQUENCE)}]}
 
@@ -286,7 +287,7 @@ def test_bad_records_behind_an_unfinished_one_are_left_to_the_next_delivery(
 ):
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        down = replace(runtime, dynamodb=DynamoDB(aws.client("dynamodb")))
+        down = replace(runtime, dynamodb=DynamoDB(Wire()))
     answer = apply_batch(kinesis_event([b"bad", event("a"), b"worse"], NOW_MS), down, lambda: 0)
     assert answer == {"batchItemFailures": [{"itemIdentifier": str(FIRST_SEQUENCE + 1)}]}
     assert [b64decode(line["payload"]) for line in quarantined()] == [b"bad"]

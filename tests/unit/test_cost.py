@@ -33,6 +33,7 @@ def test_cost_per_million_is_by_component_and_retries_are_shown_as_waste() -> No
         {
             ("scoring", "DecisionsMade"): 4000,
             ("scoring_api", "DecisionsMade"): 1000,
+            ("scoring", "LabelsStored"): 70,
             ("scoring", "EstimatedCostUSD"): 0.004,
             ("scoring", "DynamoDbWriteCostUSD"): 0.003,
             ("scoring", "LambdaCostUSD"): 0.001,
@@ -41,7 +42,7 @@ def test_cost_per_million_is_by_component_and_retries_are_shown_as_waste() -> No
             ("stream_features", "WastedCostUSD"): 0.002,
         }
     )
-    assert report.decisions == 5000
+    assert (report.decisions, report.labels) == (5000, 70)
     assert report.per_million_usd == pytest.approx(2.0)
     assert report.per_million_by_component_usd == pytest.approx({"Lambda": 0.2, "DynamoDbWrite": 1.8})
     assert report.by_service_usd == pytest.approx({"scoring": 0.004, "stream_features": 0.006})

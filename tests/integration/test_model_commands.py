@@ -1,0 +1,172 @@
+"""The life of a model by command: train, register, promote, roll back, list; and a decision as text."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from common.errors import InvalidInputError, ModelRefusedError, StreamscoreError
+from common.settings import code_root
+from scoring.pointers import bundle_key
+from stream_features import spec as specs
+from streamscore.cli.main import cli
+from streamscore.local.stack import Stack
+from streamscore.training import bundles, pointers
+from streamscore.training.train import Recipe, Table, fit, forest
+from tests import small_model
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run a command on the local stack; the champion pointer is gone afterwards."""
+    monkeypatch.chdir(stack.state_dir.parent)
+
+    def invoke(*arguments: Any) -> Result:
+        result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+        if result.exception and not isinstance(result.exception, StreamscoreError | SystemExit):
+            raise result.exception
+        return result
+
+    yield invoke
+    prefix = stack.outputs["PointerPrefix"]
+    if pointers.read(stack.client("ssm"), prefix):
+        stack.client("ssm").delete_parameter(Name=f"{prefix}/champion")
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two bundles of the spec that ships."""
+    spec = specs.parse((code_root({}) / "features.toml").read_text())
+    folders = []
+    for seed in (0, 1):
+        random = np.random.default_rng(seed)
+        rows = small_model.table(rows=1500, seed=seed)
+        features = random.gamma(2.0, 20.0, (1500, len(spec.features))).astype(np.float32)
+        few = forest().set_params(n_estimators=3, n_jobs=1)
+        made = fit(Table(rows.times, features, rows.labels), spec, Recipe(estimator=few))
+        folders.append(tmp_path_factory.mktemp("bundles") / f"bundle-{seed}")
+        bundles.write(made.bundle, made.model, folders[-1])
+    return folders
+
+
+def version_of(folder: Path) -> str:
+    return bundles.read(folder)[2].version
+
+
+def test_train_prints_what_it_made_and_json_on_demand(tmp_path: Path) -> None:
+    (tmp_path / "features.toml").write_text(small_model.SPEC)
+    small_model.write_features(tmp_path / "features.parquet", small_model.table(rows=600))
+    arguments = [
+        "train",
+        tmp_path / "features.parquet",
+        "-o",
+        tmp_path / "bundle",
+        "--spec",
+        tmp_path / "features.toml",
+    ]
+    text = CliRunner().invoke(cli, [str(a) for a in arguments])
+    assert text.exit_code == 0, text.output
+    assert version_of(tmp_path / "bundle") in text.stdout
+    assert "0 decided otherwise" in text.stdout
+    as_json = CliRunner().invoke(
+        cli, [str(a) for a in [*arguments, "--train", "7d", "--gap", "2d", "--json"]]
+    )
+    assert json.loads(as_json.stdout)["train"]["rows"] < 200
+    assert version_of(tmp_path / "bundle") == json.loads(as_json.stdout)["version"]
+
+
+def test_a_length_of_time_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["train", "f.parquet", "-o", str(tmp_path), "--test", "a week"])
+    assert result.exit_code == 2
+    assert "is no duration" in result.output
+
+
+def test_promote_roll_back_and_list(run: Run, shipped: list[Path]) -> None:
+    first, second = (version_of(folder) for folder in shipped)
+    assert run("rollback").exception is not None
+    assert run("promote", shipped[0]).exit_code == 0
+    assert run("register", shipped[1]).exit_code == 0
+    assert run("promote", second, "--reason", "better").exit_code == 0
+    roles = {row["version"]: row["role"] for row in json.loads(run("models", "--json").stdout)}
+    assert roles == {first: "previous", second: "champion"}
+    run("rollback")
+    roles = {row["version"]: row["role"] for row in json.loads(run("models", "--json").stdout)}
+    assert roles == {first: "champion", second: "previous"}
+    assert f"{first}  champion" in run("models").stdout
+
+
+def test_promoting_the_champion_again_keeps_what_was_before(
+    run: Run, stack: Stack, shipped: list[Path]
+) -> None:
+    for folder in (*shipped, shipped[1]):
+        assert run("promote", folder).exit_code == 0
+    pointer = pointers.read(stack.client("ssm"), stack.outputs["PointerPrefix"])
+    assert pointer is not None
+    assert pointer.previous is not None
+    assert pointer.previous.version == version_of(shipped[0])
+
+
+def test_a_model_of_other_features_is_not_promoted(run: Run, stack: Stack, tmp_path: Path) -> None:
+    made = small_model.trained()
+    bundles.write(made.bundle, made.model, tmp_path / "bundle")
+    error = run("promote", tmp_path / "bundle").exception
+    assert isinstance(error, InvalidInputError)
+    assert "card_count_1d" in str(error)
+    assert pointers.read(stack.client("ssm"), stack.outputs["PointerPrefix"]) is None
+
+
+def test_what_is_no_bundle_is_not_promoted(run: Run, shipped: list[Path], tmp_path: Path) -> None:
+    assert isinstance(run("promote", "0123456789abcdef").exception, InvalidInputError)
+    assert isinstance(run("promote", tmp_path).exception, InvalidInputError)
+    (tmp_path / "model.onnx").write_bytes((shipped[0] / "model.onnx").read_bytes()[:100])
+    (tmp_path / "bundle.json").write_bytes((shipped[0] / "bundle.json").read_bytes())
+    assert isinstance(run("promote", tmp_path).exception, ModelRefusedError)
+
+
+def test_a_registered_version_is_never_overwritten(run: Run, stack: Stack, shipped: list[Path]) -> None:
+    run("register", shipped[0])
+    s3, bucket = stack.client("s3"), stack.outputs["DataBucketName"]
+    key = bundle_key(version_of(shipped[0]))
+    right = bundles.fetch(s3, bucket, key)
+    s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
+    assert isinstance(run("register", shipped[0]).exception, ModelRefusedError)
+    assert bundles.fetch(s3, bucket, key) == b"{}"
+    s3.put_object(Bucket=bucket, Key=key, Body=right)
+    assert run("register", shipped[0]).exit_code == 0
+
+
+def test_a_decision_is_shown_as_a_person_reads_it(run: Run, stack: Stack) -> None:
+    reason = {
+        "feature": {"S": "amount"},
+        "value": {"N": "900.0"},
+        "median": {"N": "20.0"},
+        "contribution": {"N": "2.5"},
+    }
+    stack.client("dynamodb").put_item(
+        TableName=stack.outputs["DecisionsTableName"],
+        Item={
+            "pk": {"S": "command-test"}, "entity": {"S": "c1"}, "event_time": {"N": "1790000000000"},
+            "scored_at": {"N": "1790000000500"}, "latency_ms": {"N": "300"}, "decision": {"S": "review"},
+            "score": {"N": "0.87"}, "reasons": {"L": [{"M": reason}]}, "rules": {"L": [{"S": "huge"}]},
+            "kept": {"M": {"amount": {"N": "900.00"}}}, "model": {"S": "m1"}, "policy": {"S": "p1"},
+            "spec": {"S": "s1"}, "source": {"S": "stream"}, "features": {"B": b"\0\0\0\0"},
+        },
+    )  # fmt: skip
+    assert run("decision", "command-test").stdout.splitlines() == [
+        "event      command-test of c1 at 2026-09-21 14:13:20.000 UTC",
+        "decision   review, score 0.87",
+        "reason     amount is 900, usually 20: +2.5 log-odds",
+        "rule       huge",
+        "amount     900",
+        "model      m1, policy p1, spec s1",
+        "decided    2026-09-21 14:13:20.500 UTC, 300 ms after arrival (stream)",
+    ]
+    shown = json.loads(run("decision", "command-test", "--json").stdout)
+    assert (shown["score"], shown["reasons"][0]["feature"]) == (0.87, "amount")
+    assert isinstance(run("decision", "nobody").exception, InvalidInputError)

@@ -1,0 +1,202 @@
+"""When AWS says no: nothing is lost, nothing is decided twice, and the shard moves on as soon as it can."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
+
+from common.aws import RESERVE_MS, Backoff
+from scoring.objects import pointer_reader
+from scoring.wiring import Wiring
+from streamscore.local.emulator import Emulator
+from tests.integration.scoring_stack import ScoringStack, deliver, label, record, row, scoring_stack
+
+HUGE, PLAIN = 6000.0, 10.0
+NO_TIME_MS = RESERVE_MS + 1.0
+
+
+class Between:
+    """An AWS client with something in between: `change(operation, request, send)` answers in its place."""
+
+    def __init__(self, client: Any, change: Callable[[str, dict[str, Any], Callable[..., Any]], Any]) -> None:
+        self._client, self._change = client, change
+
+    def __getattr__(self, operation: str) -> Any:
+        send = getattr(self._client, operation)
+        return lambda **request: self._change(operation, request, send)
+
+
+@pytest.fixture
+def stack(
+    emulator: Emulator, client: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ScoringStack]:
+    with scoring_stack(emulator, client, tmp_path, monkeypatch) as made:
+        yield made
+
+
+def between_tables(wiring: Wiring, change: Callable[..., Any]) -> None:
+    wiring.db._client = Between(wiring.db._client, change)
+
+
+def between_bus(wiring: Wiring, change: Callable[..., Any]) -> None:
+    wiring.bus._events = Between(wiring.bus._events, change)
+    wiring.bus._backoff = Backoff(sleep=lambda _: None)
+
+
+def throttle(id_: str) -> Callable[..., Any]:
+    """Statements about this id are throttled, the others run."""
+
+    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
+        if operation != "batch_execute_statement":
+            return send(**request)
+        refused = [{"S": id_} in statement["Parameters"] for statement in request["Statements"]]
+        through = [s for s, no in zip(request["Statements"], refused, strict=True) if not no]
+        answers = iter(send(Statements=through)["Responses"] if through else [])
+        error = {"Error": {"Code": "ProvisionedThroughputExceeded", "Message": "slow down"}}
+        return {"Responses": [error if no else next(answers) for no in refused]}
+
+    return change
+
+
+def test_a_throttled_write_returns_the_lowest_record_that_holds_it(stack: ScoringStack) -> None:
+    batch = [record(7, [row("a")]), record(8, [row("b", HUGE), row("c", HUGE)]), record(9, [row("d", HUGE)])]
+    wiring = stack.wired()
+    between_tables(wiring, throttle("c"))
+    assert deliver(wiring, *batch, remaining_ms=NO_TIME_MS) == ["8"]
+    assert [item["pk"]["S"] for item in stack.items()] == ["a", "b", "d"]
+    assert [event["detail"]["id"] for event in stack.published()] == ["b", "d"]
+    items = stack.items()
+    assert deliver(stack.wired(), *batch[1:]) == []
+    assert [item for item in stack.items() if item["pk"]["S"] != "c"] == items
+    assert [event["detail"]["id"] for event in stack.published()] == ["b", "c", "d"]
+
+
+def test_a_throttled_label_is_delivered_again(stack: ScoringStack) -> None:
+    batch = [record(7, [row("a")]), record(8, labels=[label("z")])]
+    wiring = stack.wired()
+    between_tables(wiring, throttle("z"))
+    assert deliver(wiring, *batch, remaining_ms=NO_TIME_MS) == ["8"]
+    assert deliver(stack.wired(), *batch) == []
+    assert [item["pk"]["S"] for item in stack.items()] == ["a", "z"]
+
+
+def test_what_stands_but_cannot_be_read_is_delivered_again(stack: ScoringStack) -> None:
+    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
+        if operation == "batch_get_item":
+            raise ConnectTimeoutError(endpoint_url="dynamodb")
+        return send(**request)
+
+    deliver(stack.wired(), record(7, [row("a", HUGE)]))
+    stack.published()
+    wiring = stack.wired()
+    between_tables(wiring, change)
+    assert deliver(wiring, record(7, [row("a", HUGE)]), remaining_ms=NO_TIME_MS) == ["7"]
+    assert stack.published() == []
+
+
+def test_entries_the_bus_refuses_are_put_again_and_the_others_are_not(stack: ScoringStack) -> None:
+    puts: list[list[str]] = []
+
+    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
+        entries = request["Entries"]
+        puts.append([json.loads(entry["Detail"])["id"] for entry in entries])
+        if len(puts) > 1:
+            return send(Entries=entries)
+        answer = send(Entries=entries[1:])
+        answer["Entries"].insert(0, {"ErrorCode": "ThrottlingException"})
+        return answer | {"FailedEntryCount": 1}
+
+    wiring = stack.wired()
+    between_bus(wiring, change)
+    assert deliver(wiring, record(7, [row("a", HUGE), row("b", HUGE)])) == []
+    assert puts == [["a", "b"], ["a"]]
+    assert [event["detail"]["id"] for event in stack.published()] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectTimeoutError(endpoint_url="events"),
+        ClientError({"Error": {"Code": "ThrottlingException"}}, "PutEvents"),
+        ClientError({"Error": {"Code": "Odd"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "PutEvents"),
+    ],
+)
+def test_a_dead_bus_loses_no_alert(stack: ScoringStack, error: Exception) -> None:
+    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
+        raise error
+
+    batch = [record(7, [row("a", PLAIN)]), record(8, [row("b", HUGE)])]
+    wiring = stack.wired()
+    between_bus(wiring, change)
+    assert deliver(wiring, *batch, remaining_ms=NO_TIME_MS) == ["8"]
+    assert len(stack.items()) == 2
+    assert deliver(stack.wired(), *batch[1:]) == []
+    assert [event["detail"]["id"] for event in stack.published()] == ["b"]
+
+
+def test_a_bus_that_forbids_us_is_an_error_that_surfaces(stack: ScoringStack) -> None:
+    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutEvents")
+
+    wiring = stack.wired()
+    between_bus(wiring, change)
+    with pytest.raises(ClientError):
+        deliver(wiring, record(7, [row("a", HUGE)]))
+
+
+@pytest.mark.parametrize("moment", range(1, 4))
+def test_a_decision_that_comes_between_the_steps_of_a_label_gets_it(stack: ScoringStack, moment: int) -> None:
+    writes = 0
+
+    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
+        nonlocal writes
+        writes += 1
+        if writes == moment:
+            deliver(stack.wired(), record(1, [row("a")]))
+        return send(**request)
+
+    wiring = stack.wired()
+    between_tables(wiring, change)
+    deliver(wiring, record(7, labels=[label("a")]))
+    (item,) = stack.items()
+    assert item["label"] == {"BOOL": True}
+    assert "scored_at" in item
+
+
+def test_unreadable_pointers_keep_the_running_model(stack: ScoringStack, tmp_path: Path) -> None:
+    version = stack.promote(tmp_path / "bundle")
+    wiring = stack.wired()
+    deliver(wiring, record(1, [row("a")]))
+    wiring.champion._read_pointers = pointer_reader(Throttled(), "/p")
+    wiring.champion._read_again_s = 0.0
+    deliver(wiring, record(2, [row("b")]))
+    assert [item["model"]["S"] for item in stack.items()] == [version, version]
+
+
+def test_a_cold_start_without_pointers_falls_back_and_tries_again_soon(
+    stack: ScoringStack, tmp_path: Path
+) -> None:
+    version = stack.promote(tmp_path / "bundle")
+    wiring = stack.wired()
+    working, wiring.champion._read_pointers = (
+        wiring.champion._read_pointers,
+        pointer_reader(Throttled(), "/p"),
+    )
+    now_s = 100.0
+    wiring.champion._clock_s = lambda: now_s
+    deliver(wiring, record(1, [row("a")]))
+    assert stack.items()[0]["reasons"] == {"L": [{"S": "model_unavailable"}]}
+    wiring.champion._read_pointers = working
+    now_s += 5.0
+    deliver(wiring, record(2, [row("b")]))
+    assert stack.items()[1]["model"] == {"S": version}
+
+
+class Throttled:
+    """An SSM that has no time."""
+
+    def get_parameters(self, **request: Any) -> Any:
+        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "GetParameters")
