@@ -13,6 +13,8 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import NoReturn
 
+from onnx import TensorProto, helper
+
 from streamscore.local.template import read_template
 
 BUILD = Path(".aws-sam/build").resolve()
@@ -26,10 +28,19 @@ if not callable(getattr(importlib.import_module(module), name)): sys.exit(f"{han
 heavy = {"boto3", "aws_xray_sdk"} & set(sys.modules)
 if heavy: sys.exit(f"{handler} imports {heavy}, which slows every cold start")
 """
+SCORE = """
+import sys
+model, sys.path[:0] = sys.argv[1], sys.argv[2:]
+import numpy, onnxruntime
+session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+(sums,) = session.run(None, {"x": numpy.array([[1, 2, 4]], numpy.float32)})
+if sums.tolist() != [[7.0]]: sys.exit(f"onnxruntime answers {sums}")
+"""
 
 
 def main() -> None:
     """Compile and check every function of the built template; one line a function on stdout."""
+    _check_onnxruntime()
     template = read_template(BUILD / "template.yaml")
     everywhere = template["Globals"]["Function"]["Layers"]
     with tempfile.TemporaryDirectory() as folder:
@@ -60,13 +71,31 @@ def _check(name: str, handler: str, wheels: list[Path], runtime: Path) -> None:
     size_mb = sum(_size_mb(folder) for folder in wheels)
     if size_mb > WHEELS_LIMIT_MB:
         _fail(f"{name}: its layers hold {size_mb:.0f} MB, more than {WHEELS_LIMIT_MB}")
-    command = [sys.executable, "-I", "-S", "-B", "-c", IMPORT, handler]
-    done = subprocess.run(  # noqa: S603 - our own interpreter and folders
-        [*command, *map(str, [BUILD / name, *wheels, runtime])], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        _fail(f"{name}: {handler} does not import with what Lambda will have:\n{done.stderr.strip()}")
+    if complaint := _run(IMPORT, handler, [BUILD / name, *wheels, runtime]):
+        _fail(f"{name}: {handler} does not import with what Lambda will have:\n{complaint}")
     sys.stdout.write(f"{name}: {handler} imports; {size_mb:.0f} MB of layers\n")
+
+
+def _check_onnxruntime() -> None:
+    """The stripped library still scores: imports alone would not show that too much was left out."""
+    shapes = {"x": [None, 3], "sum": [None, 1]}
+    x, total = (helper.make_tensor_value_info(name, TensorProto.FLOAT, s) for name, s in shapes.items())
+    graph = helper.make_graph([helper.make_node("ReduceSum", ["x", "axes"], ["sum"])], "sum", [x], [total])
+    graph.initializer.append(helper.make_tensor("axes", TensorProto.INT64, [1], [1]))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+        file.write(model.SerializeToString())
+        file.flush()
+        wheels = [BUILD / layer / "python" for layer in ("RuntimeLayer", "OnnxLayer")]
+        if complaint := _run(SCORE, file.name, wheels):
+            _fail(f"OnnxLayer: onnxruntime does not score a model:\n{complaint}")
+
+
+def _run(code: str, argument: str, path: list[Path]) -> str:
+    """What a bare interpreter with `path` says on stderr when it fails; empty when it does not."""
+    command = [sys.executable, "-I", "-S", "-B", "-c", code, argument, *map(str, path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own code
+    return done.stderr.strip() or f"exit status {done.returncode}" if done.returncode else ""
 
 
 def _lambda_provides(folder: Path) -> Path:

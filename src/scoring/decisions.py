@@ -19,6 +19,7 @@ _SHOWN = (
     "source trace second_path_score label label_time"
 )
 _ATTRIBUTES = _SHOWN.split()
+_LABEL_TRIES = 4
 _REFUSED = (Outcome.CONDITION_FAILED, Outcome.DUPLICATE)
 
 
@@ -75,16 +76,28 @@ class Decisions:
             done.settle(id_, outcome, Outcome.CONDITION_FAILED)
 
     def _label(self, labels: Sequence[Label], remaining_ms: RemainingMs) -> set[str]:
-        """Label what has none, else correct an earlier label, else insert a stub, else again: a decision or
-        another label may have come in between. What is left then has a label at least as late.
+        """Write each label that is later than what is stored, on condition of what was read; the ids that
+        could not be. A replay writes nothing.
         """
         unfinished: set[str] = set()
-        for step in (self._labelled, self._corrected, self._stub, self._labelled, self._corrected):
-            outcomes = self._db.execute([step(label) for label in labels], remaining_ms)
-            tried = list(zip(labels, outcomes, strict=True))
+        for _ in range(_LABEL_TRIES):
+            if not labels:
+                break
+            try:
+                stored = self._label_times([label.id for label in labels], remaining_ms)
+            except TransientError:
+                break
+            news = [n for n in labels if _is_later(n, stored.get(n.id))]
+            outcomes = self._db.execute([self._labelled(n, stored) for n in news], remaining_ms)
+            tried = list(zip(news, outcomes, strict=True))
             unfinished |= {label.id for label, outcome in tried if outcome is Outcome.THROTTLED}
             labels = [label for label, outcome in tried if outcome in _REFUSED]
-        return unfinished
+        return unfinished | {label.id for label in labels}
+
+    def _label_times(self, ids: Sequence[str], remaining_ms: RemainingMs) -> dict[str, int | None]:
+        """When the stored label of each item that exists became known; None where there is none."""
+        items = self._db.batch_get(self._table, ids, ("pk", "label_time"), remaining_ms)
+        return {i["pk"]["S"]: int(i["label_time"]["N"]) if "label_time" in i else None for i in items}
 
     def _stored(self, done: "_Progress", remaining_ms: RemainingMs) -> list[Item]:
         """What the table holds where it held a decision before; one made on the other path gets our score
@@ -115,14 +128,14 @@ class Decisions:
     def _joined(self, item: Item) -> Statement:
         return self._update(item, '"scored_at" IS MISSING', [])
 
-    def _labelled(self, label: Label) -> Statement:
-        return self._update(_label_item(label), '"label_time" IS MISSING', [])
-
-    def _corrected(self, label: Label) -> Statement:
-        return self._update(_label_item(label), '"label_time" < ?', [number(label.label_time_ms)])
-
-    def _stub(self, label: Label) -> Statement:
-        return self._inserted(stub_item(label))
+    def _labelled(self, label: Label, stored: Mapping[str, int | None]) -> Statement:
+        """A stub where there was no item; else an update that fails if another label came since."""
+        if label.id not in stored:
+            return self._inserted(stub_item(label))
+        item = {"pk": {"S": label.id}, **label_values(label)}
+        if stored[label.id] is None:
+            return self._update(item, '"label_time" IS MISSING', [])
+        return self._update(item, '"label_time" < ?', [number(label.label_time_ms)])
 
     def _second_path(self, item: Item) -> Statement:
         mine = {"pk": item["pk"], "second_path_score": item["score"]}
@@ -167,5 +180,5 @@ def _newest(labels: Iterable[Label]) -> dict[str, Label]:
     return newest
 
 
-def _label_item(label: Label) -> Item:
-    return {"pk": {"S": label.id}, **label_values(label)}
+def _is_later(label: Label, known_ms: int | None) -> bool:
+    return known_ms is None or label.label_time_ms > known_ms

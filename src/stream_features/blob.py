@@ -1,12 +1,14 @@
 """The bytes of an entity's state, read and written for many entities at once.
 
-A blob is columnar: a header, the keys of its columns, then for all its event points the time (5 bytes,
-counted back from the newest) and each column (4 bytes, or 8 if any value of the blob needs it), the times of
-its known positive labels, and the labels it remembers. Equal states have equal bytes.
+A blob is a header, the keys of its columns, its event points (each a time of 5 bytes, counted back from the
+newest, and 4 bytes a column, or 8 if any value of the blob needs it), the times of its known positive labels,
+and the labels it remembers (16 bytes each). Equal states have equal bytes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,25 +63,21 @@ def decode(layout: Layout, blobs: Sequence[bytes]) -> States:
     if not np.all(header["version"] == VERSION):
         raise ValueError(f"a state blob of an unknown version: {set(header['version'].tolist())}")
     events, positives, labels = (header[name].astype(np.int64) for name in ("events", "positives", "labels"))
-    width = np.where(header["flags"] & _WIDE, 8, 4)
-    column_counts = header["columns"].astype(np.int64)
-    start = _HEADER.itemsize + 4 * column_counts
-    after_times = start + _TIME_BYTES * events
-    after_columns = after_times + column_counts * width * events
-    times = _times(_cut(blobs, start, after_times))
     newest = header["newest"].astype(np.int64)
-    tail = np.frombuffer(_cut(blobs, after_columns, after_columns + 8 * positives), "<i8")
-    marks_at = after_columns + 8 * positives + 8 * labels
+    starts = _HEADER.itemsize + 4 * header["columns"].astype(np.int64)
+    ends = starts + _point_bytes(header["columns"].astype(np.int64), header["flags"] & _WIDE) * events
+    ages, columns = _points(layout, blobs, header, starts, ends)
+    memory = np.frombuffer(_cut(blobs, ends + 8 * positives, 16 * labels), "<u8").reshape(-1, 2)
     return States(
         newest_ms=newest,
         event_counts=events,
-        event_ms=np.repeat(newest, events) - times,
-        columns=_columns(layout, blobs, header, after_times, width),
+        event_ms=np.repeat(newest, events) - ages,
+        columns=columns,
         positive_counts=positives,
-        positive_ms=tail,
+        positive_ms=np.frombuffer(_cut(blobs, ends, 8 * positives), "<i8"),
         label_counts=labels,
-        label_hashes=np.frombuffer(_cut(blobs, marks_at - 8 * labels, marks_at), "<u8"),
-        label_marks=np.frombuffer(_cut(blobs, marks_at, marks_at + 8 * labels), "<i8"),
+        label_hashes=memory[:, 0],
+        label_marks=memory[:, 1].astype(np.int64),
     )
 
 
@@ -94,17 +92,15 @@ def encode(layout: Layout, states: States) -> list[bytes]:
     header["events"] = states.event_counts
     header["positives"] = states.positive_counts
     header["newest"] = states.newest_ms
-    behind = np.repeat(states.newest_ms, states.event_counts) - states.event_ms
+    memory = np.stack([states.label_hashes, states.label_marks.astype(np.uint64)], axis=1)
     sections = [
         _split(header.tobytes(), np.full(len(header), _HEADER.itemsize)),
         [layout.keys] * len(header),
-        _split(_time_bytes(behind), _TIME_BYTES * states.event_counts),
-        *[_column_bytes(column, states.event_counts, wide) for column in states.columns],
+        _point_sections(states, wide),
         _split(states.positive_ms.tobytes(), 8 * states.positive_counts),
-        _split(states.label_hashes.tobytes(), 8 * states.label_counts),
-        _split(states.label_marks.tobytes(), 8 * states.label_counts),
+        _split(memory.tobytes(), 16 * states.label_counts),
     ]
-    return [b"".join(parts) for parts in zip(*sections, strict=True)]
+    return [b"".join(parts) for parts in zip(*filter(None, sections), strict=True)]
 
 
 def _empty(layout: Layout) -> bytes:
@@ -113,81 +109,99 @@ def _empty(layout: Layout) -> bytes:
     return header.tobytes() + layout.keys
 
 
-def _cut(blobs: Sequence[bytes], start: Ints, stop: Ints) -> bytes:
-    if np.array_equal(start, stop):
+def _point_bytes(columns: Ints, wide: Ints) -> Ints:
+    return _TIME_BYTES + columns * np.where(wide, 8, 4)
+
+
+def _cut(blobs: Sequence[bytes], starts: Ints, sizes: Ints) -> bytes:
+    """The same section of all blobs, joined."""
+    if not sizes.any():
         return b""
-    return b"".join([blob[a:b] for blob, a, b in zip(blobs, start.tolist(), stop.tolist(), strict=True)])
-
-
-def _split(data: bytes, sizes: Ints) -> list[bytes]:
-    stops = np.cumsum(sizes)
-    return [data[a:b] for a, b in zip((stops - sizes).tolist(), stops.tolist(), strict=True)]
-
-
-def _times(data: bytes) -> Ints:
-    padded = np.zeros((len(data) // _TIME_BYTES, 8), np.uint8)
-    padded[:, :_TIME_BYTES] = np.frombuffer(data, np.uint8).reshape(-1, _TIME_BYTES)
-    return padded.view("<i8").reshape(-1)
-
-
-def _time_bytes(behind_ms: Ints) -> bytes:
-    return behind_ms.view(np.uint8).reshape(-1, 8)[:, :_TIME_BYTES].tobytes()
-
-
-def _columns(
-    layout: Layout, blobs: Sequence[bytes], header: NDArray[np.void], start: Ints, width: Ints
-) -> tuple[Ints, ...]:
-    """The layout's columns of all blobs; the common case, all blobs alike and narrow, takes one cast each."""
-    events = header["events"].astype(np.int64)
-    first, size = _HEADER.itemsize, len(layout.keys)
-    alike = np.all(header["columns"] == len(layout.columns)) and np.all(width == 4)
-    if alike and all(blob[first : first + size] == layout.keys for blob in blobs):
-        cuts = ((start + 4 * i * events, start + 4 * (i + 1) * events) for i in range(len(layout.columns)))
-        return tuple(_widened(np.frombuffer(_cut(blobs, a, b), "<i4")) for a, b in cuts)
-    found = [_own_columns(blob, int(a), int(w)) for blob, a, w in zip(blobs, start, width, strict=True)]
-    keys = [layout.keys[i : i + 4] for i in range(0, size, 4)]
-    missing = [np.full(int(count), NULL) for count in events]
-    return tuple(
-        np.concatenate([own.get(key, absent) for own, absent in zip(found, missing, strict=True)])
-        for key in keys
+    stops = (starts + sizes).tolist()
+    return b"".join(
+        [blob[start:stop] for blob, start, stop in zip(blobs, starts.tolist(), stops, strict=True)]
     )
 
 
-def _own_columns(blob: bytes, start: int, width: int) -> dict[bytes, Ints]:
-    """The columns of one blob by their keys, whatever layout wrote it."""
+def _split(data: bytes, sizes: Ints) -> list[bytes]:
+    """The reverse of `_cut`; an empty list if there is nothing at all."""
+    if not data:
+        return []
+    stops = np.cumsum(sizes)
+    return [data[start:stop] for start, stop in zip((stops - sizes).tolist(), stops.tolist(), strict=True)]
+
+
+def _points(
+    layout: Layout, blobs: Sequence[bytes], header: NDArray[np.void], starts: Ints, ends: Ints
+) -> tuple[Ints, tuple[Ints, ...]]:
+    """Ages and the layout's columns of all points; blobs that are alike and narrow, the usual case, fast."""
+    first, size = _HEADER.itemsize, len(layout.keys)
+    alike = np.all(header["columns"] == len(layout.columns)) and not np.any(header["flags"] & _WIDE)
+    if alike and all([blob[first : first + size] == layout.keys for blob in blobs]):
+        ages, *columns = _read_points(_cut(blobs, starts, ends - starts), len(layout.columns), 4)
+        return ages, tuple(columns)
+    parts = [_own_points(blob, start, end) for blob, start, end in zip(blobs, starts, ends, strict=True)]
+    keys = [layout.keys[i : i + 4] for i in range(0, size, 4)]
+    return np.concatenate([ages for ages, _ in parts]), tuple(
+        np.concatenate([own.get(key, np.full(len(ages), NULL)) for ages, own in parts]) for key in keys
+    )
+
+
+def _own_points(blob: bytes, start: int, end: int) -> tuple[Ints, dict[bytes, Ints]]:
+    """Ages and columns, by their keys, of one blob, whatever layout wrote it."""
     header = np.frombuffer(blob[: _HEADER.itemsize], _HEADER)[0]
-    count, size = int(header["columns"]), int(header["events"]) * width
-    columns = {}
-    for i in range(count):
-        key_at = _HEADER.itemsize + 4 * i
-        data = np.frombuffer(blob[start + i * size : start + (i + 1) * size], f"<i{width}")
-        columns[blob[key_at : key_at + 4]] = _widened(data) if width == 4 else data.astype(np.int64)
-    return columns
+    keys = [blob[at : at + 4] for at in range(_HEADER.itemsize, start, 4)]
+    ages, *columns = _read_points(blob[start:end], len(keys), 8 if header["flags"] & _WIDE else 4)
+    return ages, dict(zip(keys, columns, strict=True))
 
 
-def _widened(narrow: NDArray[np.int32]) -> Ints:
-    wide = narrow.astype(np.int64)
-    wide[narrow == _NARROW_NULL] = NULL
+def _read_points(data: bytes, columns: int, width: int) -> list[Ints]:
+    """Ages, then each column."""
+    points = np.frombuffer(data, _point(columns, width))
+    ages = points["age_high"].astype(np.int64) << 32 | points["age_low"]
+    return [ages, *[_widened(points[str(place)]) for place in range(columns)]]
+
+
+@cache
+def _point(columns: int, width: int) -> np.dtype[np.void]:
+    values = [(str(place), f"<i{width}") for place in range(columns)]
+    return np.dtype([("age_low", "<u4"), ("age_high", "u1"), *values])
+
+
+def _widened(values: NDArray[np.signedinteger[Any]]) -> Ints:
+    wide = values.astype(np.int64)
+    if values.dtype.itemsize == 4:
+        wide[wide == _NARROW_NULL] = NULL
     return wide
 
 
 def _wide(states: States) -> Bools:
     """Which entities hold a value that needs more than four bytes."""
     wide = np.zeros(len(states.newest_ms), np.bool_)
-    owner = np.repeat(np.arange(len(wide)), states.event_counts)
+    owner = runs(states.event_counts)
     for column in states.columns:
         large = (column != NULL) & ((column > 2**31 - 1) | (column <= _NARROW_NULL))
-        if large.any():
-            wide[owner[large]] = True
+        wide[owner[large]] = True
     return wide
 
 
-def _column_bytes(column: Ints, counts: Ints, wide: Bools) -> list[bytes]:
-    narrow = np.where(column == NULL, _NARROW_NULL, column).astype("<i4")
+def _point_sections(states: States, wide: Bools) -> list[bytes]:
+    columns, counts = len(states.columns), states.event_counts
+    narrow = _split(_write_points(states, 4), (_TIME_BYTES + 4 * columns) * counts)
     if not wide.any():
-        return _split(narrow.tobytes(), 4 * counts)
-    both = zip(wide, _split(narrow.tobytes(), 4 * counts), _split(column.tobytes(), 8 * counts), strict=True)
-    return [eight if is_wide else four for is_wide, four, eight in both]
+        return narrow
+    full = _split(_write_points(states, 8), (_TIME_BYTES + 8 * columns) * counts)
+    return [eight if is_wide else four for is_wide, four, eight in zip(wide, narrow, full, strict=True)]
+
+
+def _write_points(states: States, width: int) -> bytes:
+    """The reverse of `_read_points`; values that need more than `width` bytes come out wrong."""
+    ages = np.repeat(states.newest_ms, states.event_counts) - states.event_ms
+    points = np.empty(len(ages), _point(len(states.columns), width))
+    points["age_low"], points["age_high"] = ages & 0xFFFF_FFFF, ages >> 32
+    for place, column in enumerate(states.columns):
+        points[str(place)] = np.where(column == NULL, _NARROW_NULL, column) if width == 4 else column
+    return points.tobytes()
 
 
 def runs(counts: Ints) -> Ints:

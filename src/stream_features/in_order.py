@@ -255,8 +255,11 @@ def _mark_out_of_order(late: NDArray[np.bool_], newest_ms: Ints, groups: Ints, t
 def _mark_repeated(late: NDArray[np.bool_], states: States, arrivals: Arrivals) -> None:
     if len(arrivals.label_groups) == 0:
         return
-    groups = np.concatenate([runs(states.label_counts), arrivals.label_groups])
-    hashes = np.concatenate([states.label_hashes, arrivals.label_hashes])
-    order = np.lexsort((hashes, groups))
+    suspect = np.zeros(2**16, np.bool_)  # whole memories are long: look only at what could be among the new
+    suspect[arrivals.label_hashes & 0xFFFF] = True
+    old = np.flatnonzero(suspect[states.label_hashes & 0xFFFF])
+    groups = np.concatenate([runs(states.label_counts)[old], arrivals.label_groups])
+    hashes = np.concatenate([states.label_hashes[old], arrivals.label_hashes])
+    order = np.lexsort((groups, hashes))
     groups, hashes = groups[order], hashes[order]
     late[groups[1:][(groups[1:] == groups[:-1]) & (hashes[1:] == hashes[:-1])]] = True

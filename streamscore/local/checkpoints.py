@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from streamscore.local.shard import Checkpoint, Window
+from streamscore.local.delivery import Checkpoint, Window
 
 
 class Checkpoints:

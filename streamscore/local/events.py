@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from streamscore.local.delivery import Deliver, GiveUp
 from streamscore.local.mapping import Mapping
-from streamscore.local.shard import Deliver, GiveUp
 
 
 def event_bytes(mapping: Mapping, shard_id: str, delivered: Deliver) -> bytes:

@@ -11,13 +11,14 @@ from typing import Protocol
 import msgspec
 
 from streamscore.local.checkpoints import Checkpoints
+from streamscore.local.delivery import Checkpoint, Deliver, Failed, GiveUp, Record, Wait
 from streamscore.local.events import event_bytes, failure_key, failure_record
 from streamscore.local.filters import compile_filters
 from streamscore.local.function_process import Outcome
 from streamscore.local.mapping import Mapping
 from streamscore.local.replies import read_reply
 from streamscore.local.runtime_host import PayloadTooLargeError
-from streamscore.local.shard import Checkpoint, Deliver, Failed, GiveUp, Record, Shard, Wait
+from streamscore.local.shard import Shard
 from streamscore.local.streams import Stream
 from streamscore.local.wire import WireError
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.errors import InvalidInputError
+from streamscore.local.delivery import Rules
 from streamscore.local.filters import compile_filters
-from streamscore.local.shard import Rules
 
 KIND = "AWS::Lambda::EventSourceMapping"
 

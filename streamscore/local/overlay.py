@@ -65,18 +65,12 @@ def _log_key_is_fixed(local: Template) -> None:
     secret["SecretString"] = LOG_KEY
 
 
-def _no_metric_maths(local: Template) -> None:
-    """The emulator evaluates no metric expressions, and mappings there publish no metrics."""
-    del local["Resources"]["BatchesGivenUpAlarm"]
-
-
 DIFFERENCES: tuple[Callable[[Template], None], ...] = (
     _code_is_on_disk,
     _wheels_are_installed,
     _mappings_are_polled_by_us,
     _no_http_api,
     _log_key_is_fixed,
-    _no_metric_maths,
 )
 
 

@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereport
 import json
 from typing import Any
 
+from streamscore.local.delivery import Deliver, Failed, FailedFrom, Record, Reply, Rules, Succeeded
 from streamscore.local.function_process import Outcome
-from streamscore.local.shard import Deliver, Failed, FailedFrom, Record, Reply, Rules, Succeeded
 
 
 class _UnreadableError(Exception):

@@ -60,7 +60,9 @@ class RuntimeApi:
     def __init__(self) -> None:
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._server = _Server(("127.0.0.1", 0), _handler(self._events, self.messages))
+        self._ready_told = False
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.api = self
         threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="runtime-api", daemon=True
         ).start()
@@ -73,6 +75,13 @@ class RuntimeApi:
     def send(self, event: Event) -> None:
         """Let the process have its next event."""
         self._events.put(event)
+
+    def next_event(self) -> Event | None:
+        """The next event, waited for; None when there will be none. The first call says Ready."""
+        if not self._ready_told:
+            self._ready_told = True
+            self.messages.put(Ready())
+        return self._events.get()
 
     def close(self) -> None:
         """Stop serving; a process that still waits for an event finds the line cut and exits."""
@@ -87,63 +96,55 @@ class RuntimeApi:
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    api: RuntimeApi
 
 
-def _handler(
-    events: "queue.SimpleQueue[Event | None]", messages: "queue.SimpleQueue[Message]"
-) -> type[http.server.BaseHTTPRequestHandler]:
-    started = threading.Event()
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet a reply
+    disable_nagle_algorithm = True
+    server: _Server
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # one packet a reply
-        disable_nagle_algorithm = True
+    def do_GET(self) -> None:
+        event = self.server.api.next_event()
+        if event is None:
+            self.close_connection = True
+            return
+        self._reply(200, event.payload, _headers(event))
 
-        def do_GET(self) -> None:
-            if not started.is_set():
-                started.set()
-                messages.put(Ready())
-            event = events.get()
-            if event is None:
-                self.close_connection = True
-                return
-            self._reply(200, event.payload, _headers(event))
+    def do_POST(self) -> None:
+        body, messages = self._body(), self.server.api.messages
+        match self.path.split("/")[3:]:  # /2018-06-01/runtime/…
+            case ["init", "error"]:
+                messages.put(InitFailed(body))
+            case ["invocation", request_id, "response"] if len(body) > MAX_RESPONSE_BYTES:
+                messages.put(Answer(request_id, _TOO_LARGE, failed=True))
+            case ["invocation", request_id, outcome]:
+                messages.put(Answer(request_id, body, failed=outcome == "error"))
+        self._reply(202, b'{"status":"OK"}', {})
 
-        def do_POST(self) -> None:
-            body = self._body()
-            match self.path.split("/")[3:]:  # /2018-06-01/runtime/…
-                case ["init", "error"]:
-                    messages.put(InitFailed(body))
-                case ["invocation", request_id, "response"] if len(body) > MAX_RESPONSE_BYTES:
-                    messages.put(Answer(request_id, _TOO_LARGE, failed=True))
-                case ["invocation", request_id, outcome]:
-                    messages.put(Answer(request_id, body, failed=outcome == "error"))
-            self._reply(202, b'{"status":"OK"}', {})
-
-        def _body(self) -> bytes:
-            if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            chunks = []
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                chunks.append(self.rfile.read(size))
-                self.rfile.readline()
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
             self.rfile.readline()
-            return b"".join(chunks)
+        self.rfile.readline()
+        return b"".join(chunks)
 
-        def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-        @override
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    return Handler
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 _TOO_LARGE = (

@@ -8,103 +8,26 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from streamscore.local.delivery import (
+    Action,
+    Checkpoint,
+    Deliver,
+    Failed,
+    FailedFrom,
+    GiveUp,
+    Record,
+    Refused,
+    Reply,
+    Rules,
+    Succeeded,
+    Wait,
+    Window,
+)
+
 MAX_EVENT_BYTES = 6 * 2**20
 MAX_STATE_BYTES = 2**20
 _ENVELOPE_BYTES = 1024
 _WINDOW_GRACE_MS = 2_000  # AWS waits up to two minutes for a late record; a laptop's clock is one clock
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One stream record; `body` is its JSON as the function gets it."""
-
-    sequence: str
-    arrival_ms: int
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The settings of a mapping that decide what is invoked when. None means without limit."""
-
-    batch_size: int = 100
-    batching_ms: int = 0
-    reports_failures: bool = False
-    bisects: bool = False
-    max_retries: int | None = None
-    max_age_ms: int | None = None
-    tumbling_ms: int = 0
-
-
-@dataclass(frozen=True)
-class Window:
-    """An open tumbling window and the state (JSON) that its last invocation returned."""
-
-    start_ms: int
-    state: bytes = b"{}"
-
-
-@dataclass(frozen=True)
-class Deliver:
-    """Invoke the function with these records (none when a window is only closed)."""
-
-    records: tuple[Record, ...]
-    window: Window | None = None
-    final: bool = False
-    early: bool = False
-
-
-@dataclass(frozen=True)
-class GiveUp:
-    """Send these records to the failure destination, then call `given_up`."""
-
-    records: tuple[Record, ...]
-    condition: str
-    invocations: int
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Nothing to do before `until_ms`, unless records arrive; None: only records can change that."""
-
-    until_ms: int | None
-
-
-@dataclass(frozen=True)
-class Succeeded:
-    """The function took everything; `state` is a windowed function's."""
-
-    state: bytes | None = None
-
-
-@dataclass(frozen=True)
-class FailedFrom:
-    """Everything before `index` succeeded; that record and all later ones are to be retried."""
-
-    index: int
-    state: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The function failed, or its reply cannot be read: all are to be retried."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Lambda did not run the function (throttled, for one): costs no attempt."""
-
-
-type Action = Deliver | GiveUp | Wait
-type Reply = Succeeded | FailedFrom | Failed | Refused
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where to go on after a restart: after `sequence` (None: from the start), with `window` open."""
-
-    sequence: str | None = None
-    window: Window | None = None
 
 
 @dataclass(frozen=True)

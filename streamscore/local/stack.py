@@ -15,8 +15,9 @@ from typing import Any
 
 from common.errors import InvalidInputError, StreamscoreError
 from streamscore.local import clients, processes
+from streamscore.local.assembly import Options
 from streamscore.local.processes import ProcessIdentity
-from streamscore.local.supervisor import ERROR_FILE, LOCK_FILE, PROCESSES_FILE, STACK_FILE, Options
+from streamscore.local.supervisor import ERROR_FILE, LOCK_FILE, PROCESSES_FILE, STACK_FILE
 
 NAME = "streamscore-local"
 UP_WITHIN_S = 60.0

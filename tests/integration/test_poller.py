@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import pytest
 
+from streamscore.local.delivery import Rules
 from streamscore.local.emulator import REGION, Emulator
 from streamscore.local.function_process import Function, Outcome, Site
 from streamscore.local.mapping import Mapping
 from streamscore.local.poller import DrainTimeoutError, Poller
 from streamscore.local.runtime_host import RuntimeHost
-from streamscore.local.shard import Rules
 from streamscore.local.streams import Stream, open_stream
 from tests.conftest import client_of, poll_until
 

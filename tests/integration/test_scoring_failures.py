@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from common.aws import RESERVE_MS, Backoff
 from scoring.objects import pointer_reader
 from scoring.wiring import Wiring
+from stream_features.state import LabelRow
 from streamscore.local.emulator import Emulator
 from tests.integration.scoring_stack import ScoringStack, deliver, label, record, row, scoring_stack
 
@@ -147,8 +148,8 @@ def test_a_bus_that_forbids_us_is_an_error_that_surfaces(stack: ScoringStack) ->
         deliver(wiring, record(7, [row("a", HUGE)]))
 
 
-@pytest.mark.parametrize("moment", range(1, 4))
-def test_a_decision_that_comes_between_the_steps_of_a_label_gets_it(stack: ScoringStack, moment: int) -> None:
+@pytest.mark.parametrize("moment", [1, 2])
+def test_a_decision_that_comes_while_a_label_is_written_gets_it(stack: ScoringStack, moment: int) -> None:
     writes = 0
 
     def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
@@ -164,6 +165,39 @@ def test_a_decision_that_comes_between_the_steps_of_a_label_gets_it(stack: Scori
     (item,) = stack.items()
     assert item["label"] == {"BOOL": True}
     assert "scored_at" in item
+
+
+@pytest.mark.parametrize("before", [[], [label("a", True, 1000)]])
+def test_a_later_label_that_comes_between_is_not_overwritten(
+    stack: ScoringStack, before: list[LabelRow]
+) -> None:
+    writes = 0
+
+    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
+        nonlocal writes
+        writes += operation == "batch_execute_statement"
+        if writes == 1:
+            writes += 1
+            deliver(stack.wired(), record(1, labels=[label("a", False, 3000)]))
+        return send(**request)
+
+    deliver(stack.wired(), record(1, [row("a")], before))
+    wiring = stack.wired()
+    between_tables(wiring, change)
+    assert deliver(wiring, record(7, labels=[label("a", True, 2000)])) == []
+    assert stack.items()[0]["label"] == {"BOOL": False}
+
+
+def test_labels_that_cannot_be_read_are_delivered_again(stack: ScoringStack) -> None:
+    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
+        if operation == "batch_get_item":
+            raise ConnectTimeoutError(endpoint_url="dynamodb")
+        return send(**request)
+
+    wiring = stack.wired()
+    between_tables(wiring, change)
+    batch = [record(7, [row("a")]), record(8, labels=[label("z")])]
+    assert deliver(wiring, *batch, remaining_ms=NO_TIME_MS) == ["8"]
 
 
 def test_unreadable_pointers_keep_the_running_model(stack: ScoringStack, tmp_path: Path) -> None:

@@ -11,20 +11,42 @@ from streamscore.local.template import read_template
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_template_deploys_with_every_output_but_the_http_url(client: Callable[[str], Any]) -> None:
-    template = read_template(ROOT / "template.yaml")
+def deployed(client: Callable[[str], Any], name: str, **parameters: str) -> dict[str, str]:
+    """The outputs of the template's stack under this name."""
+    template = localised(read_template(ROOT / "template.yaml"), "http://127.0.0.1:9/")
     cloudformation = client("cloudformation")
     cloudformation.create_stack(
-        StackName="template-test",
-        TemplateBody=json.dumps(localised(template, "http://127.0.0.1:9/")),
+        StackName=name,
+        TemplateBody=json.dumps(template),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in PARAMETERS.items()],
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value} for key, value in (PARAMETERS | parameters).items()
+        ],
     )
-    stack = cloudformation.describe_stacks(StackName="template-test")["Stacks"][0]
+    stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     assert stack["StackStatus"] == "CREATE_COMPLETE", stack.get("StackStatusReason")
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    assert set(outputs) == set(template["Outputs"]) - {"HttpApiUrl"}
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def test_the_template_deploys_with_every_output_but_the_http_url(client: Callable[[str], Any]) -> None:
+    outputs = deployed(client, "template-test")
+    assert set(outputs) == set(read_template(ROOT / "template.yaml")["Outputs"]) - {"HttpApiUrl"}
     assert all(outputs.values())
+
+
+def test_a_stream_that_is_there_already_is_used_and_none_is_made(client: Callable[[str], Any]) -> None:
+    kinesis, mine = client("kinesis"), "template-test-mine"
+    kinesis.create_stream(StreamName=mine, ShardCount=1)
+    arn = kinesis.describe_stream_summary(StreamName=mine)["StreamDescriptionSummary"]["StreamARN"]
+    outputs = deployed(client, "template-test-existing", ExistingStreamArn=arn)
+    assert (outputs["EventsStreamName"], outputs["EventsStreamArn"]) == (mine, arn)
+    function = outputs["StreamFeaturesFunctionName"]
+    mappings = client("lambda").list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+    assert [mapping["EventSourceArn"] for mapping in mappings] == [arn]
+    made = [
+        name for name in kinesis.list_streams()["StreamNames"] if name.startswith("template-test-existing")
+    ]
+    assert made == []
 
 
 def test_the_emulators_own_poller_sees_no_enabled_mapping() -> None:

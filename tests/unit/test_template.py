@@ -249,7 +249,6 @@ def test_the_local_copy_differs_only_where_the_overlay_says() -> None:
         "OnnxLayer",
         "HttpApi",
         "HttpApiLogs",
-        "BatchesGivenUpAlarm",
     }
     assert set(source()["Outputs"]) - set(local["Outputs"]) == {"HttpApiUrl"}
     for function in local["Resources"].values():

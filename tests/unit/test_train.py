@@ -45,8 +45,8 @@ def test_a_forest_scores_rows_with_missing_values_as_scikit_learn_does() -> None
     assert np.abs(difference).max() < 1e-6
 
 
-def test_a_forest_splits_between_neighbouring_floats_where_scikit_learn_does() -> None:
-    low = np.float32(1.7e9)
+@pytest.mark.parametrize("low", [np.float32(1.7e9), np.nextafter(np.float32(1.7e9), np.float32(np.inf))])
+def test_a_forest_splits_between_neighbouring_floats_where_scikit_learn_does(low: np.float32) -> None:
     rows = np.repeat(np.array([[low], [np.nextafter(low, np.float32(np.inf))]], np.float32), 40, axis=0)
     rows = np.hstack([rows, np.zeros((80, 3), np.float32)])
     labels = np.arange(80) >= 40

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from common.errors import InvalidInputError
+from streamscore.local.delivery import Rules
 from streamscore.local.mapping import read_mapping
 from streamscore.local.poller import ready_shards
-from streamscore.local.shard import Rules
 from streamscore.local.streams import ShardId
 
 DEPLOYED = {

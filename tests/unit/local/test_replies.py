@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from streamscore.local.delivery import Deliver, Failed, FailedFrom, Record, Reply, Rules, Succeeded
 from streamscore.local.function_process import Outcome
 from streamscore.local.replies import read_reply
-from streamscore.local.shard import Deliver, Failed, FailedFrom, Record, Reply, Rules, Succeeded
 
 BATCH = Deliver(tuple(Record(sequence, 0, b"{}") for sequence in ("10", "11", "12")))
 REPORTING = Rules(reports_failures=True)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamscore.local.shard import (
-    MAX_EVENT_BYTES,
+from streamscore.local.delivery import (
     Checkpoint,
     Deliver,
     Failed,
@@ -18,11 +17,11 @@ from streamscore.local.shard import (
     Refused,
     Reply,
     Rules,
-    Shard,
     Succeeded,
     Wait,
     Window,
 )
+from streamscore.local.shard import MAX_EVENT_BYTES, Shard
 
 NOW_MS = 1_000_000
 
