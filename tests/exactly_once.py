@@ -270,3 +270,13 @@ def expected(streams: Streams, entity: int, value: str) -> dict[str, int]:
     events = {r.id for _, r in records if isinstance(r, Event)}
     labels = {r.id for _, r in records if isinstance(r, Label)}
     return {"events": len(events), "labels": len(labels), "amounts": sum(map(amount_of, events))}
+
+
+def assert_no_row_saw_an_event_twice(world: World) -> None:
+    """Amounts are distinct powers of two: as many events as there are bits in their sum."""
+    for row in world.table.rows:
+        if isinstance(row, Row):
+            values = dict(zip(SPEC.feature_names, memoryview(row.vector).cast("f"), strict=True))
+            for entity in ("customer", "terminal"):
+                count, total = (int(values[f"{entity}_{name}_90d"]) for name in ("count", "sum"))
+                assert count == total.bit_count(), f"{row.id}: {entity} {count} events, amounts {total:b}"
