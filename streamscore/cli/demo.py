@@ -29,7 +29,7 @@ from streamscore.demo.text import lines
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
-    default=1_000,
+    default=400,
     show_default=True,
     help="Records a second.",
 )

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from common.errors import InvalidInputError, RecordRefusedError
-from stream_features.values import rfc3339_ms
+from streamscore.cli._moment import moment_ms
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
 from streamscore.cli._stack import stage_options, target
@@ -44,7 +43,7 @@ def command(
     Running it again writes nothing new, and goes on where a run broke off. Do it before `streamscore start`:
     items that the stream has written since are kept as they are.
     """
-    until_ms = _moment_ms(until)
+    until_ms = moment_ms(until, "--until")
     spec = read_spec(spec_path)
     table = state_table(target(stage, yes))
     progress = TerminalProgress()
@@ -66,13 +65,3 @@ def command(
 
 def _told(loaded: Loaded) -> str:
     return f"{loaded.written:,} items written, {loaded.unchanged:,} unchanged"
-
-
-def _moment_ms(text: str | None) -> int | None:
-    if text is None:
-        return None
-    whole = f"{text}T00:00:00" if len(text) == len("2026-11-24") else text
-    try:
-        return rfc3339_ms(whole, "--until")
-    except RecordRefusedError as error:
-        raise InvalidInputError(f"--until {text}: write 2026-11-24 or 2026-11-24T12:30:00Z") from error

@@ -2,15 +2,15 @@
 
 import json
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from stream_features.spec import Spec
+from streamscore.cli._moment import moment_ms
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
-from streamscore.cli._stack import target
+from streamscore.cli._stack import stage_options, target
 from streamscore.producer.records import Selection, last_ms, records
 from streamscore.producer.stream import Pace, put
 from streamscore.training.tables import read_events
@@ -24,10 +24,9 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 @click.option("--speed", type=POSITIVE, help="Keep the time between records, so many times as fast.")
 @click.option("--shift-to-now", is_flag=True, help="Move all times alike, so that the last record is now.")
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Put label records too.")
-@click.option("--since", type=click.DateTime(), help="Only records after this moment (UTC).")
+@click.option("--since", metavar="TIME", help="Only records after then: a date or an RFC 3339 time.")
 @click.option("--spec", "spec_path", type=click.Path(path_type=Path), help="Another features.toml.")
-@click.option("--stage", help="The AWS stack streamscore-STAGE instead of the local one.")
-@click.option("--yes", is_flag=True, help="Needed for prod.")
+@stage_options
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 def command(
     events: Path,
@@ -35,7 +34,7 @@ def command(
     speed: float | None,
     shift_to_now: bool,
     labels: bool,
-    since: datetime | None,
+    since: str | None,
     spec_path: Path | None,
     stage: str | None,
     yes: bool,
@@ -49,7 +48,7 @@ def command(
     stack, spec = target(stage, yes), read_spec(spec_path)
     selection = Selection(
         labels=labels,
-        since_ms=int(since.replace(tzinfo=UTC).timestamp() * 1000) if since else None,
+        since_ms=moment_ms(since, "--since"),
         shift_ms=_shift_ms(events, spec, labels) if shift_to_now else 0,
     )
     some = records(spec, read_events(events, spec), selection)

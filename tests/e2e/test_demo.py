@@ -8,18 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psutil
 import pytest
 
+from streamscore.local import stack as stacks
+
 STREAMSCORE = Path(sys.executable).with_name("streamscore")
-SMALL = ["--live", "300", "--customers", "150", "--history-days", "42", "--json"]
+SMALL = ["--live", "300", "--customers", "150", "--history-days", "42", "--rate", "1000", "--json"]
 
 pytestmark = pytest.mark.e2e
 
 
-def start_demo(folder: Path) -> "subprocess.Popen[str]":
+def start_demo(folder: Path, *more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [str(STREAMSCORE), "demo", *SMALL],
+        [str(STREAMSCORE), "demo", *SMALL, *more],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -95,3 +98,35 @@ def test_an_interrupted_demo_leaves_no_process(tmp_path: Path, step: str, number
     assert demo.returncode == 130
     assert err.splitlines()[-1] == "streamscore: interrupted"
     assert processes_of(tmp_path) == []
+
+
+def test_a_kept_stack_answers_commands_and_repeated_events_change_nothing(tmp_path: Path) -> None:
+    def streamscore(*arguments: str) -> str:
+        done = subprocess.run(
+            [str(STREAMSCORE), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stderr}{done.stdout}"
+        return done.stdout
+
+    summary = finished(start_demo(tmp_path, "--keep"))
+    try:
+        events = ".local/demo/events.parquet"
+        sent = json.loads(streamscore("put", events, "--json", "--since", last_day(tmp_path / events)))
+        stacks.load(tmp_path).drain()
+        parity = json.loads(streamscore("parity", events, "--json"))
+        report = json.loads(streamscore("report", "-o", "page.html", "--json"))
+    finally:
+        streamscore("local", "down")
+
+    assert sent["events"] > 0
+    assert parity["check"]["held"]
+    assert parity["features"][0]["compared"] == 300
+    assert report["decisions"] == summary["decisions"]
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    assert processes_of(tmp_path) == []
+
+
+def last_day(events: Path) -> str:
+    """The midnight at which the last day of the events begins."""
+    last = pl.read_parquet(events)["event_time"][-1]
+    return f"{last[:10]}T00:00:00"

@@ -1,6 +1,7 @@
 """The emulator runs where we say and ends with us; each of our mends works and is still needed."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -141,7 +142,11 @@ def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     )
     assert done.returncode == -9
     pid = int(done.stdout)
-    poll_until(lambda: not still_runs(pid), "the emulator is gone")
+    try:
+        poll_until(lambda: not still_runs(pid), "the emulator is gone")
+    finally:
+        if still_runs(pid):  # a failed test must not leave it
+            os.kill(pid, signal.SIGKILL)
 
 
 def still_runs(pid: int) -> bool:

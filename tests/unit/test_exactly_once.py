@@ -152,3 +152,13 @@ def test_lanes_that_share_terminals_count_every_record_once_and_emit_each_row_on
 def test_a_record_given_up_and_redriven_is_counted_once_by_every_entity(case, chance):
     streams, parents = case
     assert_each_counted_once(World(streams, chance.randrange, 8, parents, give_ups=1).run(), streams)
+
+
+@hard
+@given(many_shards(), chance)
+def test_a_record_sent_to_sibling_shards_too_is_counted_once_and_emitted_once(case, chance):
+    streams, parents = case
+    first, second = list(streams)[:2]
+    again = {second: [*streams[second], (999, streams[first][0][1])]}
+    streams = {**streams, **again}
+    assert_each_counted_once(World(streams, chance.randrange, 6, parents).run(), streams)
