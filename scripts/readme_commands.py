@@ -17,7 +17,8 @@ def table() -> str:
     rows = ["| command | what it does |", "|---|---|"]
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
-        assert command is not None
+        if command is None:
+            raise LookupError(name)
         usage = " ".join([name, *command.collect_usage_pieces(click.Context(command, info_name=name))])
         rows.append(f"| `{usage.replace('|', chr(92) + '|')}` | {command.get_short_help_str(limit=160)} |")
     return "\n".join(rows)

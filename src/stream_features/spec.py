@@ -78,6 +78,7 @@ class _Parser:
         self._known_keys(self.toml, {"event", "entities", "feature"}, "")
         event = self._event(self._table("event"))
         self.entities = {entity.name: entity for entity in self._entities(self._table("entities"))}
+        self._fields_beside_keys(event)
         blocks = self.toml.get("feature")
         if not isinstance(blocks, list) or not blocks:
             self._refuse("no [[feature]] is declared; a spec needs at least one", "feature")
@@ -135,6 +136,19 @@ class _Parser:
             fields=tuple(self.fields.values()),
             **spans,
         )
+
+    def _fields_beside_keys(self, event: EventSpec) -> None:
+        """A field may be an id as well, and then it is text; the time and the label are no fields."""
+        texts = {event.id, *(entity.field for entity in self.entities.values())}
+        for field in self.fields.values():
+            if field.name in texts and field.kind != "string":
+                self._refuse(
+                    f"field {field.name!r} is an id: ids are text, declare it string", "event", "fields"
+                )
+            if field.name in {event.time, event.label}:
+                self._refuse(
+                    f"field {field.name!r} is the time or the label: leave it out", "event", "fields"
+                )
 
     def _keep(self, names: object) -> tuple[str, ...]:
         if not isinstance(names, list):

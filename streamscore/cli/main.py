@@ -10,7 +10,7 @@ from common.errors import StreamscoreError
 
 
 class LazyCommands(click.Group):
-    """Commands are the modules beside this one; each defines `command`. A dash in a name is an underscore in its file."""
+    """Commands are the modules beside this one; each defines `command` (`load-state`: load_state.py)."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command's name, sorted."""

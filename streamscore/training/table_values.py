@@ -10,8 +10,8 @@ from stream_features.spec_model import Field, Spec
 from stream_features.values import LIMIT, MAX_TEXT_BYTES
 
 _RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]+)?[Zz]?$"
-# Two decimals of up to 15 figures are at least 2^-50 apart, so within half of that there is one; what is longer
-# and that near is the same decimal with the noise of some float64 arithmetic.
+# Two decimals of up to 15 figures are at least 2^-50 apart, so within half of that there is one; what is
+# longer and that near is the same decimal with the noise of some float64 arithmetic.
 _SURE = 10**15
 _NOISE = 2.0**-51
 
@@ -113,7 +113,7 @@ def _field(field: Field, column: Expr, kind: pl.DataType) -> Expr:
 
 
 def _fixed(column: Expr, kind: pl.DataType, digits: int) -> Expr:
-    """Integers × 10^digits. A number that is a decimal but for float64 noise (85.64999999999999) is that decimal."""
+    """Integers × 10^digits. A decimal with float64 noise (85.64999999999999) is that decimal."""
     if kind.is_integer():
         scaled = column.cast(pl.Int64, strict=False)
         bound = LIMIT // 10**digits

@@ -101,6 +101,8 @@ def test_what_is_no_duration_is_refused(text):
         ("n_{window}", "a b", 9, "letters"),
         ('fraud"\n', 'fraud"\nlabel_known_after = "soon"\n', 5, "is no duration"),
         ('fraud"\n', 'fraud"\nkeep = ["nothing"]\n', 5, "is not declared in 'fields'"),
+        ('amount = "decimal(2)"', 'card_id = "int"', 5, "declare it string"),
+        ('amount = "decimal(2)"', 'at = "int"', 5, "leave it out"),
         ("[entities]", "[entitys]", 6, "unknown key 'entitys'"),
     ],
 )
