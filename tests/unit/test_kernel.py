@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -355,3 +356,27 @@ def test_a_new_column_knows_what_older_state_still_has():
     assert column(features, "sum_4s")[0] == np.float32((2**40 + 100) / 100)
     assert np.isnan(column(features, "n_mean")[0])
     assert column(features, "n_mean")[1] == 0.0
+
+
+def test_both_paths_write_the_same_bytes():
+    """An event behind the horizon is forgotten, and takes its entity through the plain path."""
+    records = [event(0, 1), event(5, 3), event(5, 2), event(4000, 7), event(4000, 6)]
+    fast, plain = Folding(SPEC, {}), Folding(SPEC, {})
+    fast.fold(records)
+    plain.fold([*records, event(0)])
+    assert fast.blobs[0, "a"] == plain.blobs[0, "a"]
+
+
+@pytest.mark.parametrize(
+    "amount", [2**31 - 2, 2**31 - 1, 2**31, 2**32, 1 - 2**31, -(2**31), -(2**31) - 1, 2**53]
+)
+def test_values_of_any_size_survive_in_the_state(amount):
+    folding = Folding(SPEC, {})
+    folding.fold([event(0, amount), event(0, None)])
+    assert column(folding.fold([event(1, 0)]), "sum_4s") == [np.float32(amount / 100)]
+
+
+def test_of_two_labels_of_one_time_the_first_stands():
+    folding = Folding(SPEC, {})
+    folding.fold([event(0), label("p", 0, True, known_ms=1), label("p", 0, False, known_ms=1)])
+    assert column(folding.fold([event(1)]), "shop_frauds") == [1]
