@@ -22,6 +22,7 @@ check: setup ## lint, types, import rules, template lint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python scripts/readme_commands.py --check
 	@$(BIN)/cfn-lint template.yaml
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
 
@@ -36,6 +37,9 @@ invoke: ## one function in Lambda's container (needs Docker), on the running loc
 deploy: build ## build and deploy: STAGE=dev (the default) or STAGE=prod
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam deploy --config-env $(STAGE) $(ARGS)
 
+readme: setup ## README's command list, from the commands' own help
+	@$(BIN)/python scripts/readme_commands.py
+
 lock: ## re-resolve every lock
 	@scripts/lock.sh
 
@@ -43,4 +47,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test check build invoke deploy lock clean
+.PHONY: help setup demo test check build invoke deploy readme lock clean
