@@ -29,7 +29,7 @@ from streamscore.demo.text import lines
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
-    default=400,
+    default=250,
     show_default=True,
     help="Records a second.",
 )
@@ -38,7 +38,7 @@ from streamscore.demo.text import lines
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the simulated events."
 )
 @click.option(
-    "--customers", type=click.IntRange(min=1), default=1_000, show_default=True, help="To simulate."
+    "--customers", type=click.IntRange(min=1), default=500, show_default=True, help="To simulate."
 )
 @click.option(
     "--history-days", type=click.IntRange(min=1), default=56, show_default=True, help="To simulate."

@@ -26,7 +26,7 @@ class Simulated:
 
     live: int = 5_000
     history_days: int = 56
-    customers: int = 1_000
+    customers: int = 500
     seed: int = 0
 
 

@@ -150,8 +150,8 @@ def _proven(
     """The sealed bundle: first a draft, to open the graph the way Lambda will, then what that graph says of
     the test.
     """
-    (learn, check), (parts, alerts) = tables, how
-    draft = _draft(fitted, graph, spec, learn, parts)
+    (_, check), (parts, alerts) = tables, how
+    draft = _draft(fitted, graph, spec, tables, parts)
     model = Model(draft, graph)
     scores = model.scores(check.features)
     thresholds = propose(scores, alerts)
@@ -184,13 +184,14 @@ def measure(scores: npt.NDArray[np.float64], labels: Labels, thresholds: Thresho
     return {name: round(float(value), 6) for name, value in found.items()}
 
 
-def _draft(fitted: Any, graph: bytes, spec: Spec, learn: Table, parts: Split) -> Bundle:
+def _draft(fitted: Any, graph: bytes, spec: Spec, tables: tuple[Table, Table], parts: Split) -> Bundle:
+    learn, check = tables
     period = _period(learn, parts.train_since, parts.train_until)
     return Bundle(
         estimator=describe(fitted),
         spec_sha256=spec.sha256,
         model_sha256=bundles.sha256(graph),
-        features=_features(spec, learn.features),
+        features=_features(spec, learn.features, check.features),
         score=baseline("score", np.empty(0)),
         thresholds=Thresholds(review=1.0, block=1.0),
         train=period,
@@ -200,10 +201,14 @@ def _draft(fitted: Any, graph: bytes, spec: Spec, learn: Table, parts: Split) ->
     )
 
 
-def _features(spec: Spec, matrix: Floats) -> tuple[Feature, ...]:
+def _features(spec: Spec, learn: Floats, check: Floats) -> tuple[Feature, ...]:
+    """Medians of what trained the model; baselines of the test, as the score's is: it is the latest, and its
+    windows have filled, where a short history's train rows still count up and would look like drift.
+    """
+    columns = zip(spec.feature_names, spec.definition_hashes, learn.T, check.T, strict=True)
     return tuple(
-        Feature(name=name, definition=definition, median=_median(column), baseline=baseline(name, column))
-        for name, definition, column in zip(spec.feature_names, spec.definition_hashes, matrix.T, strict=True)
+        Feature(name=name, definition=definition, median=_median(learned), baseline=baseline(name, checked))
+        for name, definition, learned, checked in columns
     )
 
 

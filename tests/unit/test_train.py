@@ -136,6 +136,7 @@ def test_train_reads_a_features_file_and_writes_a_whole_bundle(tmp_path: Path) -
     made = train(tmp_path / "features.parquet", small_model.spec(), tmp_path / "bundle", SMALL)
     assert folders.read(tmp_path / "bundle")[2] == made.bundle
     assert made.bundle.metrics["roc_auc"] > 0.7
+    assert {sum(f.baseline.counts) for f in made.bundle.features} == {made.bundle.test.rows}
     assert made.bundle.spec_sha256 == small_model.spec().sha256
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
     onnx.checker.check_model(onnx.load_from_string(made.model))
