@@ -37,9 +37,7 @@ from streamscore.demo.text import lines
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the simulated events."
 )
-@click.option(
-    "--customers", type=click.IntRange(min=1), default=500, show_default=True, help="To simulate."
-)
+@click.option("--customers", type=click.IntRange(min=1), default=500, show_default=True, help="To simulate.")
 @click.option(
     "--history-days", type=click.IntRange(min=1), default=56, show_default=True, help="To simulate."
 )

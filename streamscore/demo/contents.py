@@ -1,6 +1,7 @@
 """What a stack holds, read whole: for stacks small enough to be scanned, as the local one is."""
 
 import gzip
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -35,6 +36,14 @@ def state_blobs(stack: Stack) -> dict[str, bytes]:
 def set_aside(stack: Stack, prefix: str) -> int:
     """How many records lie under a prefix of the data bucket: one a line, gzipped or not."""
     return sum(len(body.splitlines()) for body in _objects(stack, prefix))
+
+
+def given_up(stack: Stack) -> int:
+    """How many stream records lie in failure objects, which Lambda puts under aws/lambda/."""
+    found = [json.loads(body) for body in _objects(stack, "aws/lambda/")]
+    return sum(
+        info["batchSize"] for failure in found for name, info in failure.items() if name.endswith("BatchInfo")
+    )
 
 
 def _objects(stack: Stack, prefix: str) -> Iterator[bytes]:

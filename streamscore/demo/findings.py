@@ -72,7 +72,7 @@ def _decided_once(stack: Stack, prepared: Material, decided: Mapping[str, Decide
         decided.keys(),
         first_decisions=monitoring.metered(stack, began, _now()).decisions,
         quarantined=contents.set_aside(stack, "quarantine/"),
-        failed=contents.set_aside(stack, "failed/"),
+        failed=contents.given_up(stack),
     )
 
 

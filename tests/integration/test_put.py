@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from streamscore.demo.contents import set_aside
+from streamscore.demo.contents import given_up, set_aside
 from streamscore.producer.stream import Pace, Record, put
 
 
@@ -56,12 +56,15 @@ def test_records_lie_on_a_real_stream_in_the_order_they_were_put(
 
 def test_what_was_set_aside_is_counted_by_the_line(client: Callable[[str], Any]) -> None:
     import gzip
+import json
 
     bucket, s3 = f"data-{uuid.uuid4().hex[:8]}", client("s3")
     s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key="quarantine/2026/11/24/a.jsonl.gz", Body=gzip.compress(b"{}\n{}\n"))
     s3.put_object(Bucket=bucket, Key="quarantine/2026/11/25/b.jsonl", Body=b"{}\n")
     s3.put_object(Bucket=bucket, Key="models/m/bundle.json", Body=b"{}\n")
+    failure = json.dumps({"version": "1.0", "KinesisBatchInfo": {"batchSize": 4}, "payload": "{}"})
+    s3.put_object(Bucket=bucket, Key="aws/lambda/m/shard/2026/11/24/at-1", Body=failure.encode())
 
     class Bare:
         outputs = {"DataBucketName": bucket}
@@ -70,4 +73,4 @@ def test_what_was_set_aside_is_counted_by_the_line(client: Callable[[str], Any])
             return client(service)
 
     assert set_aside(Bare(), "quarantine/") == 3
-    assert set_aside(Bare(), "failed/") == 0
+    assert given_up(Bare()) == 4
