@@ -1,3 +1,5 @@
+import gzip
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -55,9 +57,6 @@ def test_records_lie_on_a_real_stream_in_the_order_they_were_put(
 
 
 def test_what_was_set_aside_is_counted_by_the_line(client: Callable[[str], Any]) -> None:
-    import gzip
-import json
-
     bucket, s3 = f"data-{uuid.uuid4().hex[:8]}", client("s3")
     s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key="quarantine/2026/11/24/a.jsonl.gz", Body=gzip.compress(b"{}\n{}\n"))
