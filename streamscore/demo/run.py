@@ -139,7 +139,7 @@ def _replay(stack: Stack, options: Options, prepared: Material, steps: Steps) ->
         pace = Pace(rate=options.rate)
         sent = put(stack.client("kinesis"), stack.outputs["EventsStreamArn"], some, pace, step)
     with steps("Wait for every decision"):
-        stack.drain(timeout_s=300)
+        stack.drain(timeout_s=900)  # a slow machine works off a large file long after it is put
     with steps("Check and sum up"):
         return findings.gather(stack, options.spec, prepared, sent, began)
 
