@@ -43,9 +43,7 @@ def decided_exactly_once(
     if unasked:
         problems.append(f"{len(unasked)} decisions are for events that were not sent (first: {min(unasked)})")
     if first_decisions != len(decided):
-        problems.append(
-            f"the monitor counted {first_decisions} decisions made, the table holds {len(decided)}"
-        )
+        problems.append(f"scoring counted {first_decisions} decisions made, the table holds {len(decided)}")
     counts = f"{len(sent)} sent = {len(decided)} decided + {quarantined} quarantined + {failed} failed"
     return Check("every event decided exactly once", not problems, "; ".join(problems) or counts)
 

@@ -161,7 +161,7 @@ def test_an_idle_poller_delivers_within_a_tenth_of_a_second(
         put(emulator, stream, [i])
         poll_until(lambda i=i: i in world.delivered(), "it arrives")
         latencies.append(time.monotonic() - started)
-    assert min(latencies) < 0.1
+    assert min(latencies) < 0.1  # the best of five: a busy machine slows some, a long poll all
 
 
 def test_a_poison_record_alone_goes_to_the_bucket_whole(

@@ -46,6 +46,7 @@ def host(tmp_path: Path) -> Iterator[RuntimeHost]:
     handlers = {
         "echo": "f.echo",
         "misbehave": "f.misbehave",
+        "greedy": "f.misbehave",
         "broken": "broken.handler",
         "absent": "absent.handler",
     }
@@ -55,7 +56,7 @@ def host(tmp_path: Path) -> Iterator[RuntimeHost]:
                 name,
                 f"arn:aws:lambda:us-east-1:000000000000:function:{name}",
                 handler,
-                1,
+                30 if name == "greedy" else 1,  # its end is the memory limit, however busy the machine
                 256,
                 {"STATE_TABLE": "t"},
             )
@@ -108,11 +109,12 @@ def test_the_log_has_what_was_printed_between_start_and_report(host: RuntimeHost
 def test_a_failure_is_told_as_on_lambda_and_the_next_event_is_served(
     host: RuntimeHost, how: str, kind: str, words: str
 ) -> None:
-    before = call(host, "misbehave", how="not")["pid"]
-    error = call(host, "misbehave", how=how)
+    name = "greedy" if how == "grow" else "misbehave"
+    before = call(host, name, how="not")["pid"]
+    error = call(host, name, how=how)
     assert error["errorType"] == kind
     assert words in error["errorMessage"]
-    after = call(host, "misbehave", how="not")["pid"]
+    after = call(host, name, how="not")["pid"]
     assert (after == before) is (how in {"raise", "long"})
 
 
