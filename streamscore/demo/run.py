@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 import psutil
 
+from common.errors import InvalidInputError
 from stream_features.spec import Spec
 from streamscore.demo import checks, findings, material
 from streamscore.demo.material import Material
@@ -68,6 +69,8 @@ class Steps:
 def run(options: Options, progress: Progress) -> Summary:
     """Everything; the stack is taken down on the way out, whatever happens, unless it is to be kept."""
     material.refuse_max_age(options.spec)
+    if options.events is not None and not options.events.is_file():
+        raise InvalidInputError(f"{options.events}: no such file")
     steps = Steps(progress)
     shutil.rmtree(options.folder, ignore_errors=True)
     options.folder.mkdir(parents=True)

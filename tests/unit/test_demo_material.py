@@ -7,6 +7,7 @@ import pytest
 
 from common.errors import InvalidInputError
 from stream_features.spec import parse
+from streamscore.cli.main import cli
 from streamscore.demo.material import (
     WEEK_MS,
     Simulated,
@@ -104,3 +105,12 @@ def test_nothing_moves_that_is_past_already(
 def test_a_spec_with_max_age_is_refused_before_anything_starts() -> None:
     with pytest.raises(InvalidInputError, match="max_age would refuse the demo's events"):
         refuse_max_age(parse(SPEC.replace("[entities]", 'max_age = "3d"\n[entities]')))
+
+
+def test_a_file_that_is_not_there_is_refused_before_a_stack_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInputError, match=r"nowhere\.csv: no such file"):
+        cli.main(["demo", "--events", "nowhere.csv"], standalone_mode=False)
+    assert list(tmp_path.iterdir()) == []
