@@ -60,11 +60,14 @@ class Group:
     """The rows of a batch by one entity: row i belongs to ``blobs[codes[i]]`` (b"" for a new entity).
 
     A row whose ``apply`` is False does not enter the state; if it is an event, its features still read it.
+    ``deltas`` int8[n] says what an applied label row changes: +1, a positive becomes known; -1, a correction
+    takes one back; 0, nothing. None stands for: every applied label that is true is new.
     """
 
     codes: NDArray[np.int32]
     blobs: Sequence[bytes]
     apply: Bools
+    deltas: NDArray[np.int8] | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from stream_features.spec_model import (
     Spec,
     from_json,
     horizon_ms,
+    retention_ms,
     to_json,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "from_json",
     "horizon_ms",
     "parse",
+    "retention_ms",
     "to_json",
 ]
 

@@ -26,7 +26,10 @@ class Field(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EventSpec(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where an event's parts are found in a record, and which records are refused."""
+    """Where an event's parts are found in a record, and which records are refused.
+
+    ``exact_events``: how many of its newest events an entity keeps one by one; older ones lie in tiles.
+    """
 
     id: str
     time: str
@@ -36,6 +39,7 @@ class EventSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     keep: tuple[str, ...] = ()
     max_age_ms: int | None = None
     fields: tuple[Field, ...] = ()
+    exact_events: int = 128
 
 
 class Entity(msgspec.Struct, frozen=True):
@@ -62,6 +66,7 @@ class Feature(msgspec.Struct, frozen=True, omit_defaults=True):
     half_life_ms: int = 0
     to: str | None = None
     std: str | None = None
+    timezone: str | None = None
 
 
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
@@ -100,6 +105,18 @@ def to_json(spec: Spec) -> bytes:
 def from_json(data: bytes | str) -> Spec:
     """The spec that `to_json` wrote."""
     return msgspec.json.decode(data, type=Spec)
+
+
+HISTORY_MS = 90 * 86_400_000
+"""A gap of this length ends the history that ops without a window look back on."""
+
+HISTORY_OPS = frozenset({"since_last", "last", "same_as_last", "ewma"})
+
+
+def retention_ms(spec: Spec, entity: str) -> int:
+    """How long after its newest event an entity's state can still matter."""
+    remembers = any(f.entity == entity and f.op in HISTORY_OPS for f in spec.features)
+    return max(horizon_ms(spec, entity), HISTORY_MS if remembers else 0)
 
 
 def horizon_ms(spec: Spec, entity: str) -> int:
