@@ -75,7 +75,7 @@ Order = tuple[int, int]
 """(sequence, sub-sequence): where a record stands within its shard."""
 
 BEFORE_ALL: Order = (-1, -1)
-STATE_VERSION = 1
+STATE_VERSION = 2  # 1 remembered ids by 8 bytes and labels without their values
 RETENTION_MS = 168 * 3_600_000
 _DAY_MS = 86_400_000
 _SHARD_ID = re.compile(r"shardId-(\d{12})")
@@ -144,6 +144,24 @@ def item_key(entity: str, value: str) -> str:
     return f"{entity}#{value}"
 
 
+CUTOVER_KEY = "cutover"
+"""The `pk` of the cut-over mark; an entity's holds a `#`."""
+
+
+def cutover_item(until_ms: int) -> dict[str, dict[str, Any]]:
+    """The item that `load-state --until` leaves, as DynamoDB attribute values; it has no ttl.
+
+    The stream passes over events with a time, and labels with a label time, up to `until_ms`: the loaded
+    states hold them. Write it before the states, so that nothing is counted by both.
+    """
+    return {"pk": {"S": CUTOVER_KEY}, "v": {"N": str(until_ms)}, "w": {"B": b""}, "s": {"B": b""}}
+
+
+def read_cutover(stored: Stored | None) -> int | None:
+    """`until_ms` of the cut-over mark as it was read, or None if there is none."""
+    return stored.v if stored else None
+
+
 def shard_number(shard_id: str) -> int:
     """A number for a shard: Kinesis's own, or 63 bits of hash for an id of another form.
 
@@ -162,7 +180,9 @@ def decode_item(stored: Stored, shard: int) -> Item:
         return Item()
     memory = _memory_decoder.decode(stored.s)
     if memory.version != STATE_VERSION:
-        raise InvalidInputError(f"state: version {memory.version}, this code reads {STATE_VERSION}")
+        raise InvalidInputError(
+            f"state: version {memory.version}, this code reads {STATE_VERSION}; load the table anew"
+        )
     item = Item(stored.v, ids=memory.ids, labels=memory.labels, blob=memory.blob)
     marks = _marks_decoder.decode(stored.w)
     for mark in marks:

@@ -6,17 +6,21 @@ from hypothesis import strategies as st
 
 from common.errors import InvalidInputError
 from stream_features.state import (
+    CUTOVER_KEY,
     OUT_VERSION,
     Item,
     LabelRow,
     Out,
     Row,
     Stored,
+    cutover_item,
     decode_item,
     decode_out,
     encode_item,
     encode_out,
+    item_key,
     kernel_blob,
+    read_cutover,
     shard_number,
 )
 
@@ -104,6 +108,14 @@ def test_an_out_of_another_version_or_no_out_is_refused_by_name(blob):
 
 
 def test_an_item_of_another_version_is_refused():
-    newer = encode_item(Item(1), 1, NOW_MS)[1].replace(b"\x95\x01", b"\x95\x63", 1)
+    newer = encode_item(Item(1), 1, NOW_MS)[1].replace(b"\x95\x02", b"\x95\x63", 1)
     with pytest.raises(InvalidInputError, match="version 99"):
         decode_item(Stored(1, b"\x90", newer), 1)
+
+
+def test_a_cut_over_mark_is_read_as_it_was_written_and_is_no_entitys():
+    item = cutover_item(NOW_MS)
+    stored = Stored(int(item["v"]["N"]), item["w"]["B"], item["s"]["B"])
+    assert (item["pk"]["S"], read_cutover(stored), read_cutover(None)) == (CUTOVER_KEY, NOW_MS, None)
+    assert "ttl" not in item
+    assert CUTOVER_KEY not in {item_key(name, value) for name in ("cutover", "") for value in ("", "cutover")}
