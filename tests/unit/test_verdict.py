@@ -125,12 +125,13 @@ def test_a_label_changes_the_known_positives_once_and_a_correction_takes_it_back
     assert settled(records, items).deltas == [[0, 0, 1, 0, 0, 0, -1, 1]] * 2
 
 
-def test_an_item_that_knows_a_label_its_primary_forgot_counts_it_no_second_time(items):
+@pytest.mark.parametrize("after_ms", [-1, 0])
+def test_an_item_that_knows_a_label_its_primary_forgot_holds_on_to_what_it_knows(items, after_ms):
     settled([told("a", True)], items)
     items["customer#C"].labels = b""
-    result = settled([told("a", True), told("a", False, -1)], items, first=2)
+    result = settled([told("a", False, after_ms), told("a", True, after_ms)], items, first=2)
     assert (result.verdicts, result.applies) == ([NEW, DUPLICATE], [[True, False], [True, False]])
-    assert result.deltas == [[1, 0], [0, 0]]
+    assert result.deltas == [[0, 0], [0, 0]]
 
 
 def test_shared_items_settled_alone_get_the_changes_they_got_beside_their_primaries(items):
