@@ -263,6 +263,24 @@ def test_a_repeated_record_changes_nothing(runtime, emulator, items):
     assert [(row.id, vector(row)) for row in rows_of(emulator, runtime)] == [("a", [1, 12.5]), ("b", [2, 25])]
 
 
+# ---- what a cut-over covers is passed over ----
+
+
+def test_records_up_to_the_cut_over_are_counted_and_neither_applied_nor_emitted(
+    runtime, items, emulator, client
+):
+    mark = state.cutover_item(NOW_MS)
+    client("dynamodb").put_item(TableName=runtime.state_table, Item=mark)
+    told = {**event("a"), "type": "label", "fraud": True, "label_time": NOW_MS}
+    later = {**told, "label_time": NOW_MS + 1}
+    batch = [event("a"), told, event("b", "c2", at=NOW_MS + 1), later]
+    assert apply_batch(kinesis_event(batch, NOW_MS), runtime, a_minute) == {"batchItemFailures": []}
+    assert [row.id for row in rows_of(emulator, runtime)] == ["b"]
+    assert items().keys() == {state.CUTOVER_KEY, "card#c1", "card#c2", "shop#s1"}
+    assert items()[state.CUTOVER_KEY] == mark
+    assert decode_out(items()["card#c1"]["out"]["B"]).labels[0].label_time_ms == NOW_MS + 1
+
+
 # ---- what is down is waited for, then delivered again ----
 
 
