@@ -88,14 +88,16 @@ class History:
         clock_ms = max(self.newest_ms, 0)
         if time_ms < oldest_kept_ms(clock_ms, self.layout.horizon_ms):
             return
-        self.newest_ms = max(self.newest_ms, time_ms)
-        late = bool(self.head_ms) and time_ms < self.head_ms[-1]
+        late = time_ms < self.newest_ms
+        if not late:
+            before_ms = [self.newest_ms] if self.newest_ms != NEVER else []
+            self.current = self._carried(self.current, before_ms, time_ms, values)
+            self.newest_ms = time_ms
+            self._settle()
         if self.tiles and (not self.head_ms or time_ms < self.head_ms[0]):
             self._leave_late(time_ms, values)
         else:
             at = bisect_right(self.head_ms, time_ms)
-            if not late:
-                self.current = self._carried(self.current, self.head_ms[-1:], time_ms, values)
             self.head_ms.insert(at, time_ms)
             self.head.insert(at, values)
         if len(self.head_ms) > self.layout.exact_events:
@@ -316,7 +318,7 @@ class History:
 
     def _carried(self, means: list[Mean], before_ms: list[int], time_ms: int, values: Values) -> list[Mean]:
         """The means after one more event; `before_ms` has the time of the one before it, if there is one."""
-        found = []
+        found: list[Mean] = []
         for mean, decay in zip(means, self.layout.decays, strict=True):
             gap_ms = max(time_ms - before_ms[0], 0) if before_ms else HISTORY_MS
             share = factor(gap_ms, decay.half_life_ms)

@@ -8,7 +8,6 @@ from typing import Literal
 
 import msgspec
 
-from stream_features.ops import OPS
 from stream_features.spec_model import Entity, Feature, Field, Scalar, Spec, horizon_ms
 
 ColumnKind = Literal["number", "token", "flag"]
@@ -22,6 +21,7 @@ _MEASURES: dict[str, tuple[MeasureKind, ...]] = {
     "min": ("min",),
     "max": ("max",),
 }
+_LABEL_OPS = frozenset({"label_count", "label_rate"})
 _TOKENS = frozenset({"distinct", "is_new", "same_as_last"})
 
 
@@ -104,7 +104,7 @@ class Layout:
     @cached_property
     def has_labels(self) -> bool:
         """Whether any feature reads labels; if none does, labels leave no trace in the state."""
-        return any(OPS[use.feature.op].labels for use in self.uses)
+        return any(use.feature.op in _LABEL_OPS for use in self.uses)
 
 
 @lru_cache(maxsize=8)

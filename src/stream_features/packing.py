@@ -24,9 +24,7 @@ _HUGE = 16
 def pack(values: Whole, counts: Ints) -> tuple[Widths, list[bytes]]:
     """The width and the bytes of each owner; `counts` consecutive values belong to each."""
     if values.dtype == object:
-        if all(-(2**63) <= value < 2**63 for value in values.tolist()):
-            return pack(values.astype(np.int64), counts)
-        return _pack_huge(values, counts)
+        return _pack_mixed(values, counts)
     widths = _widths(values, counts)
     parts = [b""] * len(counts)
     found = np.unique(widths)
@@ -90,13 +88,19 @@ def _widened(data: bytes, width: int) -> Ints:
     return values
 
 
-def _pack_huge(values: Whole, counts: Ints) -> tuple[Widths, list[bytes]]:
-    parts, at = [], 0
-    for count in counts.tolist():
-        own = values[at : at + count].tolist()
-        parts.append(b"".join([value.to_bytes(_HUGE, "little", signed=True) for value in own]))
-        at += count
-    return np.where(counts > 0, _HUGE, 0).astype(np.uint8), parts
+def _pack_mixed(values: Whole, counts: Ints) -> tuple[Widths, list[bytes]]:
+    """Owners with a number beyond 64 bits keep all of theirs in 16 bytes; how others are packed is the same."""
+    owner = np.repeat(np.arange(len(counts)), counts)
+    beyond = np.array([not -(2**63) <= value < 2**63 for value in values.tolist()], np.bool_)
+    huge = np.zeros(len(counts), np.bool_)
+    huge[owner[beyond]] = True
+    plain = np.where(huge, 0, counts)
+    widths, parts = pack(values[~huge[owner]].astype(np.int64), plain)
+    widths[huge] = _HUGE
+    for place in np.flatnonzero(huge).tolist():
+        own = values[owner == place].tolist()
+        parts[place] = b"".join([value.to_bytes(_HUGE, "little", signed=True) for value in own])
+    return widths, parts
 
 
 def _unpack_huge(blobs: Sequence[bytes], starts: Ints, widths: Widths, counts: Ints) -> Whole:

@@ -17,7 +17,7 @@ def running(values: Whole, bound: float) -> Whole:
     differences are exact even if the sums themselves wrap around; above, Python integers are summed.
     """
     exact: type = object if values.dtype == object or bound >= 2.0**62 else np.int64
-    sums = np.zeros(len(values) + 1, exact)
+    sums: Whole = np.zeros(len(values) + 1, exact)
     np.cumsum(values.astype(exact, copy=False), out=sums[1:])
     return sums
 
@@ -64,7 +64,8 @@ def distinct(before: Ints, start: Ints, end: Ints) -> Ints:
     both = first < last
     change = np.bincount(first[both], minlength=len(start) + 1)
     change -= np.bincount(last[both], minlength=len(start) + 1)
-    return np.maximum(end - start - np.cumsum(change)[:-1], 0)
+    found: Ints = np.maximum(end - start - np.cumsum(change)[:-1], 0)
+    return found
 
 
 def recent_from(groups: Ints, before: Ints, most: int) -> Ints:
