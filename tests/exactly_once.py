@@ -12,7 +12,7 @@ from typing import Any
 from stream_features.events import Event, Label, event_hash, label_hash
 from stream_features.protocol import Applied, Read, Save, Saved, apply_delivery
 from stream_features.spec import Spec, parse
-from stream_features.state import LabelRow, Row, Stored, decode_out, shard_number
+from stream_features.state import CUTOVER_KEY, LabelRow, Row, Stored, decode_out, shard_number
 from stream_features.turn import Write
 from stream_features.verdict import Delivery
 
@@ -103,7 +103,9 @@ class World:
         choose: Choose,
         faults: int = 0,
         parents: dict[str, str] | None = None,
+        *,
         give_ups: int = 0,
+        cutover_ms: int | None = None,
     ) -> None:
         self.streams = {shard: list(records) for shard, records in streams.items()}
         self.parents = parents or {}
@@ -111,12 +113,15 @@ class World:
         self.faults = faults
         self.give_ups = give_ups
         self.table = Table()
+        if cutover_ms is not None:
+            self.table.items[CUTOVER_KEY] = Stored(cutover_ms, b"", b"")
         self.checkpoint = dict.fromkeys(streams, 0)
         self.failing = dict.fromkeys(streams, False)
         self.lanes: dict[str, Lane] = {}
         self.in_flight: list[Write] = []
         self.given_up: list[tuple[str, list[Event | Label]]] = []
         self.clock_ms = T0_MS
+        self.before_cutover = 0
 
     def run(self) -> "World":
         """Until everything is delivered and every write in flight has landed or failed."""
@@ -229,6 +234,7 @@ class World:
             of_record = [n for n, (_, inside) in enumerate(batch) for _ in inside]
             done = of_record[applied.unfinished]
         self.failing[shard] = applied.unfinished is not None
+        self.before_cutover += applied.before_cutover
         self.checkpoint[shard] += done
 
     def _redrive(self) -> None:
@@ -254,8 +260,9 @@ def counted(world: World, entity: str, value: str) -> dict[str, int]:
     )
     steps = apply_delivery(SPEC, delivery, T0_MS)
     request: Any = next(steps)
+    items = {key: stored for key, stored in world.table.items.items() if key != CUTOVER_KEY}
     while isinstance(request, Read):
-        request = steps.send({k: world.table.items[k] for k in request.keys if k in world.table.items})
+        request = steps.send({key: items[key] for key in request.keys if key in items})
     row = decode_out(request.writes[0].out).rows[0]
     values = dict(zip(SPEC.feature_names, memoryview(row.vector).cast("f"), strict=True))
     count, labels, total = (int(values[name]) for name in names)

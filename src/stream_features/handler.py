@@ -94,6 +94,7 @@ def _report(intake: Intake, applied: Applied, quarantined: int, unfinished: str 
     count("LabelsApplied", sum(write.labels for write in applied.done))
     count("DuplicatesDropped", applied.duplicates)
     count("RecordsReplayed", applied.replays)
+    count("RecordsBeforeCutover", applied.before_cutover)
     count("RecordsQuarantined", quarantined)
     count("StateConflicts", applied.conflicts)
     count("StateItemsWritten", len(applied.done))

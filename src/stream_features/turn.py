@@ -9,7 +9,8 @@ import numpy as np
 
 from stream_features.events import Event, Label
 from stream_features.kernel import Columns, Group, fold
-from stream_features.spec import Spec, horizon_ms
+from stream_features.spec import Spec
+from stream_features.spec_model import retention_ms
 from stream_features.state import (
     ABSENT,
     OUT_VERSION,
@@ -57,9 +58,9 @@ class Part:
         self.newest_arrival_ms = max(record.arrival_ms for record in delivery.records)
         self.ttls_s = [ttl_s(spec, entity, self.newest_arrival_ms) for entity in range(len(spec.entities))]
         self.columns = Columns.from_records(spec, delivery.records)
-        by_entity = list(zip(*delivery.keys, strict=True))
-        self.keys = [list(dict.fromkeys(column)) for column in by_entity]
-        self.codes = [_codes(column, keys) for column, keys in zip(by_entity, self.keys, strict=True)]
+        self.keys = delivery.keys_by_entity()
+        columns = zip(*delivery.keys, strict=True)
+        self.codes = [_codes(column, keys) for column, keys in zip(columns, self.keys, strict=True)]
 
     @property
     def primaries(self) -> Sequence[str]:
@@ -99,10 +100,11 @@ class Part:
         rows = len(self.delivery.records)
         nothing = Item()
         groups = []
-        for keys, codes, applies in zip(self.keys, self.codes, settled.applies, strict=True):
-            apply = np.zeros(rows, bool)
-            apply[: len(applies)] = applies
-            groups.append(Group(codes, [items.get(key, nothing).blob for key in keys], apply))
+        settled_rows = zip(self.keys, self.codes, settled.applies, settled.deltas, strict=True)
+        for keys, codes, applies, changes in settled_rows:
+            apply, deltas = np.zeros(rows, bool), np.zeros(rows, np.int8)
+            apply[: len(applies)], deltas[: len(changes)] = applies, changes
+            groups.append(Group(codes, [items.get(key, nothing).blob for key in keys], apply, deltas))
         folded = fold(self.spec, self.columns, groups, emit=emit)
         for keys, blobs in zip(self.keys, folded.blobs, strict=True):
             for key, blob in zip(keys, blobs, strict=True):
@@ -161,7 +163,7 @@ class Turn:
 
 def ttl_s(spec: Spec, entity: int, arrival_ms: int) -> int:
     """When an item may go, epoch seconds: by the arrival clock, so that old events are not born expired."""
-    return (arrival_ms + horizon_ms(spec, spec.entities[entity].name) + _TTL_MARGIN_MS) // 1000
+    return (arrival_ms + retention_ms(spec, spec.entities[entity].name) + _TTL_MARGIN_MS) // 1000
 
 
 def flushes(spec: Spec, delivery: Delivery) -> Iterator[tuple[int, int]]:

@@ -15,8 +15,10 @@ from stream_features.state import Item, Order
 
 REMEMBERED_IDS = 64
 REMEMBERED_LABELS = 64
-_ID_BYTES = 8
-_LABEL_BYTES = 16
+ID_BYTES = 6
+LABEL_BYTES = 12
+_ID_MASK = (1 << 8 * ID_BYTES) - 1
+_LATEST_MS = (1 << 47) - 1  # the year 6429; files may hold such times, the stream's decoder lets none in
 
 
 class Verdict(Enum):
@@ -46,20 +48,41 @@ class Delivery:
         records, orders, keys = self.records[first:end], self.orders[first:end], self.keys[first:end]
         return Delivery(self.shard, self.start, records, orders, keys)
 
+    def only(self, rows: Sequence[int]) -> "Delivery":
+        """The records of `rows`, which ascend, of the same delivery."""
+        records, orders = [self.records[n] for n in rows], [self.orders[n] for n in rows]
+        return Delivery(self.shard, self.start, records, orders, [self.keys[n] for n in rows])
+
+    def keys_by_entity(self) -> list[list[str]]:
+        """For each entity the keys of its items, each once, as they first occur."""
+        return [list(dict.fromkeys(column)) for column in zip(*self.keys, strict=True)]
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A verdict a record, and for each entity whether the record is applied to its item."""
+    """A verdict a record; for each entity, whether its item takes the record, and what a label changes.
+
+    A delta is +1 if a positive label becomes known, -1 if a correction takes one back, else 0.
+    """
 
     verdicts: Sequence[Verdict]
     applies: Sequence[Sequence[bool]]
+    deltas: Sequence[Sequence[int]]
+
+
+def rows_after(delivery: Delivery, cutover_ms: int | None) -> list[int]:
+    """The records that are later than the cut-over: an event by its time, a label by its own."""
+    if cutover_ms is None:
+        return list(range(len(delivery.records)))
+    rows = enumerate(delivery.records)
+    return [n for n, r in rows if (r.time_ms if isinstance(r, Event) else r.label_time_ms) > cutover_ms]
 
 
 def settle(delivery: Delivery, items: Mapping[str, Item]) -> Settled:
     """Judge every record in order and move the items' watermarks and ids along (blobs are the kernel's)."""
-    entities = len(delivery.keys[0])
-    applies = [[False] * len(delivery.records) for _ in range(entities)]
-    verdicts = []
+    applies, deltas = _nowhere(delivery)
+    entities = range(len(delivery.keys[0]))
+    verdicts: list[Verdict] = []
     repeats: dict[str, list[Order]] = {}
     last: dict[str, int] = {}
     for n, (record, order, keys) in enumerate(
@@ -72,34 +95,43 @@ def settle(delivery: Delivery, items: Mapping[str, Item]) -> Settled:
         if verdict is Verdict.DUPLICATE:
             repeats.setdefault(keys[0], []).append(order)
             continue
-        for j in range(entities):
-            applies[j][n] = _apply(items[keys[j]], verdict, record, order)
+        for j in entities:
+            applies[j][n], deltas[j][n] = _apply(items[keys[j]], verdict, record, order)
     for key, n in last.items():
         _pass_over(items[key], delivery, n, repeats.get(key, ()))
-    return Settled(verdicts, applies)
+    return Settled(verdicts, applies, deltas)
 
 
 def settle_shared(delivery: Delivery, items: Mapping[str, Item], verdicts: Sequence[Verdict]) -> Settled:
     """Move only `items`, none a primary, along under verdicts that are durable already."""
-    applies = [[False] * len(delivery.records) for _ in delivery.keys[0]]
+    applies, deltas = _nowhere(delivery)
     rows = zip(delivery.records, delivery.orders, delivery.keys, verdicts, strict=True)
     for n, (record, order, keys, verdict) in enumerate(rows):
         if verdict is Verdict.DUPLICATE:
             continue
         for j, key in enumerate(keys):
             if j and key in items:
-                applies[j][n] = _apply(items[key], verdict, record, order)
-    return Settled(verdicts, applies)
+                applies[j][n], deltas[j][n] = _apply(items[key], verdict, record, order)
+    return Settled(verdicts, applies, deltas)
 
 
 def packed_id(id_hash: int) -> bytes:
-    """An entry of an item's `ids`."""
-    return id_hash.to_bytes(_ID_BYTES)
+    """An entry of an item's `ids`: 48 bits of the hash.
+
+    Two ids collide, and the later event is dropped as a duplicate, once in 4e12 events at 64 remembered.
+    """
+    return (id_hash & _ID_MASK).to_bytes(ID_BYTES)
 
 
-def packed_label(id_hash: int, label_time_ms: int) -> bytes:
-    """An entry of an item's `labels`."""
-    return packed_id(id_hash) + label_time_ms.to_bytes(8, signed=True)
+def packed_label(id_hash: int, label_time_ms: int, label: bool) -> bytes:
+    """An entry of an item's `labels`: the id's 48 bits, then its time × 2, plus 1 if true."""
+    return packed_id(id_hash) + (2 * min(label_time_ms, _LATEST_MS) + label).to_bytes(LABEL_BYTES - ID_BYTES)
+
+
+def _nowhere(delivery: Delivery) -> tuple[list[list[bool]], list[list[int]]]:
+    """No record is applied to any entity, and no label changes anything."""
+    rows, entities = len(delivery.records), len(delivery.keys[0])
+    return [[False] * rows for _ in range(entities)], [[0] * rows for _ in range(entities)]
 
 
 def _verdict(primary: Item, record: Event | Label, order: Order) -> Verdict:
@@ -110,12 +142,15 @@ def _verdict(primary: Item, record: Event | Label, order: Order) -> Verdict:
     return Verdict.DUPLICATE if _knows(primary, record) else Verdict.NEW
 
 
-def _apply(item: Item, verdict: Verdict, record: Event | Label, order: Order) -> bool:
+def _apply(item: Item, verdict: Verdict, record: Event | Label, order: Order) -> tuple[bool, int]:
+    """Whether the item takes the record, and the change in known positives."""
     if order <= item.mark or (verdict is Verdict.REDRIVEN and _knows(item, record)):
-        return False
+        return False, 0
     item.mark, item.arrival_ms, item.changed = order, record.arrival_ms, True
-    _remember(item, record)
-    return True
+    if isinstance(record, Label):
+        return True, _learn(item, record)
+    item.ids = (item.ids + packed_id(record.id_hash))[-REMEMBERED_IDS * ID_BYTES :]
+    return True, 0
 
 
 def _pass_over(primary: Item, delivery: Delivery, last: int, repeats: Sequence[Order]) -> None:
@@ -130,26 +165,27 @@ def _pass_over(primary: Item, delivery: Delivery, last: int, repeats: Sequence[O
 
 def _knows(item: Item, record: Event | Label) -> bool:
     """Whether the item remembers this record; a later `label_time` makes a label a correction, not known."""
-    key = packed_id(record.id_hash)
     if isinstance(record, Event):
-        return _find(item.ids, key, _ID_BYTES) >= 0
-    at = _find(item.labels, key, _LABEL_BYTES)
-    return at >= 0 and _label_time(item.labels, at) >= record.label_time_ms
+        return _find(item.ids, packed_id(record.id_hash), ID_BYTES) >= 0
+    at = _find(item.labels, packed_id(record.id_hash), LABEL_BYTES)
+    return at >= 0 and _time_and_label(item.labels, at)[0] >= record.label_time_ms
 
 
-def _remember(item: Item, record: Event | Label) -> None:
-    key = packed_id(record.id_hash)
-    if isinstance(record, Event):
-        item.ids = (item.ids + key)[-REMEMBERED_IDS * _ID_BYTES :]
-        return
-    at = _find(item.labels, key, _LABEL_BYTES)
-    others = item.labels if at < 0 else item.labels[:at] + item.labels[at + _LABEL_BYTES :]
-    entry = packed_label(record.id_hash, record.label_time_ms)
-    item.labels = (others + entry)[-REMEMBERED_LABELS * _LABEL_BYTES :]
+def _learn(item: Item, label: Label) -> int:
+    """Remember a label unless it is known with this or a later `label_time`; the change in positives."""
+    at = _find(item.labels, packed_id(label.id_hash), LABEL_BYTES)
+    known_ms, was = _time_and_label(item.labels, at) if at >= 0 else (None, False)
+    if known_ms is not None and label.label_time_ms <= known_ms:
+        return 0
+    others = item.labels if known_ms is None else item.labels[:at] + item.labels[at + LABEL_BYTES :]
+    entry = packed_label(label.id_hash, label.label_time_ms, label.label)
+    item.labels = (others + entry)[-REMEMBERED_LABELS * LABEL_BYTES :]
+    return label.label - was
 
 
-def _label_time(labels: bytes, at: int) -> int:
-    return int.from_bytes(labels[at + _ID_BYTES : at + _LABEL_BYTES], signed=True)
+def _time_and_label(labels: bytes, at: int) -> tuple[int, bool]:
+    mark = int.from_bytes(labels[at + ID_BYTES : at + LABEL_BYTES])
+    return mark >> 1, bool(mark & 1)
 
 
 def _find(packed: bytes, key: bytes, width: int) -> int:

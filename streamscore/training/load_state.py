@@ -108,8 +108,8 @@ def _known_labels(history: Backfilled, until_ms: int | None) -> tuple[Ints, list
     told = history.labels.is_not_null().to_numpy()
     rows = np.flatnonzero(told if until_ms is None else told & (known_ms <= until_ms))
     ids = history.ids.gather(rows)
-    times = known_ms[rows].tolist()
-    return rows, [packed_label(label_hash(id_), at) for id_, at in zip(ids, times, strict=True)]
+    known = zip(ids, known_ms[rows].tolist(), history.labels.gather(rows), strict=True)
+    return rows, [packed_label(label_hash(id_), at, bool(answer)) for id_, at, answer in known]
 
 
 def _newest(codes: Ints, entries: Sequence[bytes], most: int) -> dict[int, bytes]:

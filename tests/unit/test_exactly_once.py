@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from stream_features import verdict
 from stream_features.events import Event, Label
-from stream_features.protocol import Read, apply_delivery
-from stream_features.state import LabelRow, Row, decode_item, shard_number
+from stream_features.protocol import Read, Saved, apply_delivery
+from stream_features.state import CUTOVER_KEY, LabelRow, Row, Stored, decode_item, shard_number
 from stream_features.verdict import Delivery
 from tests.exactly_once import (
+    DAY_MS,
     SPEC,
     T0_MS,
     Streams,
@@ -72,7 +73,8 @@ PARENTS = {"B": "A"}
 
 def tables(world: World) -> dict[str, tuple[bytes, bytes, bytes]]:
     """What items know, without versions and positions: those depend on how often a write was needed."""
-    items = {pk: decode_item(stored, shard_number("A")) for pk, stored in world.table.items.items()}
+    stored = {pk: stored for pk, stored in world.table.items.items() if pk != CUTOVER_KEY}
+    items = {pk: decode_item(item, shard_number("A")) for pk, item in stored.items()}
     return {pk: (item.blob, item.ids, item.labels) for pk, item in items.items()}
 
 
@@ -181,6 +183,66 @@ def test_a_record_sent_to_sibling_shards_too_is_counted_once_and_emitted_once(ca
     assert_each_counted_once(world, streams)
 
 
+def cut(streams: Streams, cutover_ms: int) -> Streams:
+    """The streams without what is not later than the cut-over; positions stay."""
+
+    def later(record: Event | Label) -> bool:
+        return (record.time_ms if isinstance(record, Event) else record.label_time_ms) > cutover_ms
+
+    return {
+        shard: [(sequence, [r for r in inside if later(r)]) for sequence, inside in entries]
+        for shard, entries in streams.items()
+    }
+
+
+@hard
+@given(many_shards(), chance, st.integers(0, len(NAMES)), st.sampled_from([0, DAY_MS]))
+def test_what_a_cut_over_covers_is_not_applied_not_emitted_and_holds_nothing_up(case, chance, minute, known):
+    """The events' times are a minute apart, and so are the labels', a day later."""
+    streams, parents = case
+    cutover_ms = T0_MS + (ord("a") + minute) * 60_000 + known
+    world = World(streams, chance.randrange, 6, parents, cutover_ms=cutover_ms).run()
+    rest = cut(streams, cutover_ms)
+    assert_each_counted_once(world, rest)
+    assert world.table.items.keys() - {CUTOVER_KEY} == {
+        f"{entity}#{value}"
+        for entries in rest.values()
+        for _, inside in entries
+        for r in inside
+        for entity, value in zip(("customer", "terminal"), r.entities, strict=True)
+    }
+
+
+@pytest.mark.parametrize(("after_ms", "passed_over"), [(-1, 0), (0, 1), (1, 1)])
+def test_a_cut_over_covers_its_own_millisecond(after_ms, passed_over):
+    for record, at_ms in ((E("a", 1, "C1"), T0_MS + 60_000), (L("a", 1, "C1"), T0_MS + 60_000 + DAY_MS)):
+        world = World(stream(record), lambda n: 0, cutover_ms=at_ms + after_ms).run()
+        assert world.before_cutover == passed_over
+        assert len(world.table.rows) == 1 - passed_over
+
+
+def test_a_mark_moved_between_two_batches_is_seen_by_the_second():
+    world = World(stream(E("a", 1, "C1"), E("b", 2, "C1"), E("c", 3, "C1")), lambda n: n - 1)
+    while not world.table.rows:
+        next(iter(world._moves()))()
+    world.table.items[CUTOVER_KEY] = Stored(T0_MS + 2 * 60_000, b"", b"")
+    world.run()
+    assert [row.id for row in world.table.rows] == ["a", "c"]
+
+
+def test_the_first_unfinished_record_is_told_by_its_place_among_those_passed_over_too():
+    records = [event("a", 1, "C1"), event("b", 2, "C1"), event("c", 3, "C1")]
+    delivery = Delivery(1, (1, 0), records, [(n, 0) for n in range(3)], [KEYS] * 3)
+    steps: Any = apply_delivery(SPEC, delivery, T0_MS)
+    next(steps)
+    request = steps.send({CUTOVER_KEY: Stored(T0_MS + 60_000, b"", b"")})
+    while isinstance(request, Read):
+        request = steps.send({})
+    with pytest.raises(StopIteration) as end:
+        steps.send([Saved.UNFINISHED])
+    assert (end.value.value.unfinished, end.value.value.before_cutover) == (1, 1)
+
+
 def test_shared_items_are_read_before_primaries_so_no_vector_counts_a_siblings_event_twice():
     """B reads; then C, which was sent the same event, applies it whole; then B goes on with what it read."""
     b, c = (
@@ -190,7 +252,7 @@ def test_shared_items_are_read_before_primaries_so_no_vector_counts_a_siblings_e
     table = Table()
     first = next(b)
     assert isinstance(first, Read)
-    assert list(first.keys) == ["terminal#T"]
+    assert set(first.keys) == {CUTOVER_KEY, "terminal#T"}
     found = {key: table.items[key] for key in first.keys if key in table.items}
     _run(c, table)
     _run(b, table, found)

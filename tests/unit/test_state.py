@@ -6,17 +6,21 @@ from hypothesis import strategies as st
 
 from common.errors import InvalidInputError
 from stream_features.state import (
+    CUTOVER_KEY,
     OUT_VERSION,
     Item,
     LabelRow,
     Out,
     Row,
     Stored,
+    cutover_item,
     decode_item,
     decode_out,
     encode_item,
     encode_out,
+    item_key,
     kernel_blob,
+    read_cutover,
     shard_number,
 )
 
@@ -83,9 +87,17 @@ def test_kinesis_shards_are_numbered_as_kinesis_does_and_others_by_a_hash_apart_
     assert all(2**63 <= number < 2**64 for number in other)
 
 
+def test_thousands_of_duplicates_in_one_aggregate_take_few_bytes():
+    repeats = frozenset((SEQUENCE, n) for n in range(1, 10_000))
+    item = Item(1, mark=(SEQUENCE, 9_999), repeats=repeats)
+    assert len(encode_item(item, 1, NOW_MS)[1]) < 1_400
+    assert decode_item(stored(item, 1), 1).repeats == repeats
+
+
 def test_the_kernels_part_of_an_item_can_be_had_alone():
     _, s = encode_item(Item(1, blob=b"kernel"), 1, NOW_MS)
     assert kernel_blob(s) == b"kernel"
+    assert kernel_blob(b"") == b""
 
 
 ROW = Row("a", 1, 2, "00-trace", ("c1", "s1"), (1250, "web", None, True, 0.5), b"\x00\x00\x80?")
@@ -104,6 +116,14 @@ def test_an_out_of_another_version_or_no_out_is_refused_by_name(blob):
 
 
 def test_an_item_of_another_version_is_refused():
-    newer = encode_item(Item(1), 1, NOW_MS)[1].replace(b"\x95\x01", b"\x95\x63", 1)
+    newer = encode_item(Item(1), 1, NOW_MS)[1].replace(b"\x95\x02", b"\x95\x63", 1)
     with pytest.raises(InvalidInputError, match="version 99"):
         decode_item(Stored(1, b"\x90", newer), 1)
+
+
+def test_a_cut_over_mark_is_read_as_it_was_written_and_is_no_entitys():
+    item = cutover_item(NOW_MS)
+    stored = Stored(int(item["v"]["N"]), item["w"]["B"], item["s"]["B"])
+    assert (item["pk"]["S"], read_cutover(stored), read_cutover(None)) == (CUTOVER_KEY, NOW_MS, None)
+    assert "ttl" not in item
+    assert CUTOVER_KEY not in {item_key(name, value) for name in ("cutover", "") for value in ("", "cutover")}

@@ -6,7 +6,19 @@ import pytest
 
 from stream_features.events import Event, Label
 from stream_features.state import Item, Order
-from stream_features.verdict import REMEMBERED_IDS, Delivery, Settled, Verdict, settle
+from stream_features.verdict import (
+    ID_BYTES,
+    LABEL_BYTES,
+    REMEMBERED_IDS,
+    REMEMBERED_LABELS,
+    Delivery,
+    Settled,
+    Verdict,
+    packed_id,
+    packed_label,
+    settle,
+    settle_shared,
+)
 from tests.exactly_once import event, label
 
 NEW, DUPLICATE, REPLAY, REDRIVEN = Verdict
@@ -82,7 +94,7 @@ def test_a_label_with_a_later_time_is_a_correction_and_an_earlier_one_is_not(ite
         for d in (1, -1)
     )
     assert settled([first, later, earlier, first], items).verdicts == [NEW, NEW, DUPLICATE, DUPLICATE]
-    assert len(items["customer#C"].labels) == 16
+    assert len(items["customer#C"].labels) == LABEL_BYTES
 
 
 def test_the_newest_ids_by_arrival_are_remembered_late_events_too(items):
@@ -90,4 +102,58 @@ def test_the_newest_ids_by_arrival_are_remembered_late_events_too(items):
     settled([event(name, -n, "C") for n, name in enumerate(names)], items)
     assert settled([event(names[1], 0, "C")], items, first=900).verdicts == [DUPLICATE]
     assert settled([event(names[0], 0, "C")], items, first=901).verdicts == [NEW]
-    assert len(items["customer#C"].ids) == REMEMBERED_IDS * 8
+    assert len(items["customer#C"].ids) == REMEMBERED_IDS * ID_BYTES
+
+
+def told(name: str, answer: bool, after_ms: int = 0) -> Label:
+    first = label(name, 1, "C")
+    times = first.time_ms, 0
+    return Label(name, first.id_hash, *times, answer, first.label_time_ms + after_ms, first.entities)
+
+
+def test_a_label_changes_the_known_positives_once_and_a_correction_takes_it_back(items):
+    records = [
+        event("a", 1, "C"),
+        told("a", False),
+        told("a", True, 1),
+        told("a", True, 1),
+        told("a", True, 2),
+        told("a", False, 1),
+        told("a", False, 3),
+        told("a", True, 4),
+    ]
+    assert settled(records, items).deltas == [[0, 0, 1, 0, 0, 0, -1, 1]] * 2
+
+
+@pytest.mark.parametrize("after_ms", [-1, 0])
+def test_an_item_that_knows_a_label_its_primary_forgot_holds_on_to_what_it_knows(items, after_ms):
+    settled([told("a", True)], items)
+    items["customer#C"].labels = b""
+    result = settled([told("a", False, after_ms), told("a", True, after_ms)], items, first=2)
+    assert (result.verdicts, result.applies) == ([NEW, DUPLICATE], [[True, False], [True, False]])
+    assert result.deltas == [[0, 0], [0, 0]]
+
+
+def test_shared_items_settled_alone_get_the_changes_they_got_beside_their_primaries(items):
+    records = [told("a", True), told("a", True), told("a", False, 1), told("b", True)]
+    together = settled(records, items)
+    delivery = Delivery(0, (1, 0), records, [(n + 1, 0) for n in range(4)], [KEYS] * 4)
+    alone = settle_shared(delivery, {"terminal#T": Item()}, together.verdicts)
+    assert alone.deltas == [[0, 0, 0, 0], [1, 0, -1, 1]]
+    assert alone.deltas[1] == together.deltas[1]
+
+
+def test_the_newest_labels_by_arrival_are_remembered_and_older_ones_count_again(items):
+    names = [chr(ord("a") + n) for n in range(REMEMBERED_LABELS + 1)]
+    settled([told(name, True) for name in names], items)
+    result = settled([told(names[1], True), told(names[0], True)], items, first=900)
+    assert result.deltas == [[0, 1], [0, 1]]
+    assert len(items["customer#C"].labels) == REMEMBERED_LABELS * LABEL_BYTES
+
+
+def test_an_id_takes_six_bytes_and_a_label_twelve_with_its_time_and_value():
+    assert packed_id(0xFFFF_0102_0304_0506) == bytes([1, 2, 3, 4, 5, 6])
+    entry = packed_label(7, 1_764_000_000_123, True)
+    assert (len(entry), entry[:ID_BYTES]) == (LABEL_BYTES, packed_id(7))
+    assert int.from_bytes(entry[ID_BYTES:]) == 2 * 1_764_000_000_123 + 1
+    assert len(packed_label(7, 253_402_300_799_000_000, False)) == LABEL_BYTES
