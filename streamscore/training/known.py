@@ -68,4 +68,5 @@ def _common(run: Hashes, ordered: Hashes) -> Hashes:
     if not len(run):
         return run
     at = np.minimum(np.searchsorted(run, ordered), len(run) - 1)
-    return ordered[run[at] == ordered]
+    common: Hashes = ordered[run[at] == ordered]
+    return common

@@ -24,8 +24,8 @@ def in_time_order[T](
 ) -> T:
     """What `work` makes of the file's rows by time (stable), about `rows` a time.
 
-    A file that lies in order is read once. If it turns out not to be, its rows are sorted on disk, in a folder
-    inside of `scratch` (else where temporary files go) that is removed again, and `work` begins anew.
+    A file that lies in order is read once. If it turns out not to, its rows are sorted on disk, in a folder
+    in `scratch` (else where temporary files go) that is removed again, and `work` begins anew.
     """
     try:
         return work(_unless_late(accepted(path, spec, rows), spec.event.time))
@@ -68,9 +68,7 @@ def _sorted_runs(
     return runs
 
 
-def _merged(
-    runs: list[tuple[pl.LazyFrame, pl.Series]], time: str, rows: int
-) -> Iterator[pl.DataFrame]:
+def _merged(runs: list[tuple[pl.LazyFrame, pl.Series]], time: str, rows: int) -> Iterator[pl.DataFrame]:
     """The runs' rows, a stretch of time after the other; of equal times those of earlier runs first."""
     samples = pl.concat([sample for _, sample in runs]).sort()
     ends = samples.gather_every(_SAMPLES_A_RUN).unique(maintain_order=True).to_list()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from common.errors import InvalidInputError
 from stream_features.columns import NULL, Columns, Group, Ints, Vectors, text_hash, used_fields
+from stream_features.events import label_hashes
 from stream_features.kernel import fold
 from stream_features.ops import OPS
 from stream_features.spec_model import Field, Spec
@@ -19,9 +20,10 @@ Codes = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Chunk:
-    """Events by time, as a table with the file's values, and their features (float32[n, F])."""
+    """Events by time: their columns, their entities' numbers, and their features (float32[n, F])."""
 
     rows: pl.DataFrame
+    codes: tuple[Codes, ...]
     features: Vectors
 
 
@@ -32,20 +34,20 @@ class _Labels:
     known_ms: Ints
     time_ms: Ints
     label: NDArray[np.bool_]
+    hashes: NDArray[np.uint64]
     codes: tuple[Codes, ...]
 
     def part(self, first: int, end: int | None) -> "_Labels":
         cut = slice(first, end)
-        return _Labels(
-            self.known_ms[cut], self.time_ms[cut], self.label[cut], tuple(codes[cut] for codes in self.codes)
-        )
+        codes = tuple(codes[cut] for codes in self.codes)
+        return _Labels(self.known_ms[cut], self.time_ms[cut], self.label[cut], self.hashes[cut], codes)
 
 
 class Replay:
     """Folds events, given in the order of time, and their labels when those become known.
 
-    A label arrives at its event's time + label_known_after, before events then. With `until_ms`, only what has
-    arrived until then counts. ``blobs[j][code]`` is the state of the entity ``values[j].names()[code]``.
+    A label arrives at its event's time + label_known_after, before events then. With `until_ms`, only what
+    has arrived until then counts. ``blobs[j][code]`` is the state of the entity ``values[j].names()[code]``.
     """
 
     def __init__(self, spec: Spec, until_ms: int | None = None, *, emit: bool = True) -> None:
@@ -57,16 +59,17 @@ class Replay:
         self._waiting: deque[_Labels] = deque()
         self._reads_labels = any(OPS[feature.op].labels for feature in spec.features)
 
-    def add(self, rows: pl.DataFrame) -> tuple[Chunk, tuple[Codes, ...]]:
-        """Fold the next events; those that count, and their entities' numbers."""
+    def add(self, rows: pl.DataFrame) -> Chunk:
+        """Fold the next events; those of them that count."""
         rows = self._counting(rows)
         codes = tuple(v.codes(rows[e.field]) for v, e in zip(self.values, self.spec.entities, strict=True))
         for blobs, values in zip(self.blobs, self.values, strict=True):
             blobs.extend([b""] * (len(values) - len(blobs)))
         self._await(rows, codes)
-        features = self._fold(rows, codes, self._known(int(rows[self.spec.event.time][-1]) if len(rows) else -1))
+        newest_ms = int(rows[self.spec.event.time][-1]) if rows.height else -1
+        features = self._fold(rows, codes, self._known(newest_ms))
         self.events += rows.height
-        return Chunk(rows, features), codes
+        return Chunk(rows, codes, features)
 
     def finish(self) -> None:
         """Fold the labels that become known after the last event."""
@@ -89,13 +92,16 @@ class Replay:
         if not self._reads_labels or name not in rows.columns:
             return
         if known_after_ms is None:
-            raise InvalidInputError('the spec has label features: [event] needs label_known_after, such as "7d"')
+            raise InvalidInputError(
+                'the spec has label features: [event] needs label_known_after, such as "7d"'
+            )
         told = np.flatnonzero(rows[name].is_not_null().to_numpy())
         if len(told):
             time_ms = rows[self.spec.event.time].to_numpy()[told]
             label = rows[name].fill_null(False).to_numpy()[told]
             own = tuple(some[told] for some in codes)
-            self._waiting.append(_Labels(time_ms + known_after_ms, time_ms, label, own))
+            hashes = label_hashes(rows[self.spec.event.id].gather(told).to_list())
+            self._waiting.append(_Labels(time_ms + known_after_ms, time_ms, label, hashes, own))
 
     def _known(self, until_ms: int) -> list[_Labels]:
         """Take the waiting labels that are known by then."""
@@ -149,8 +155,8 @@ def _columns(spec: Spec, rows: pl.DataFrame | None, labels: list[_Labels]) -> tu
         is_event=order >= count,
         fields=fields,
         label=np.concatenate([*(some.label for some in labels), np.zeros(events, np.bool_)])[order],
-        label_time_ms=known[order],
-        label_hash=np.concatenate([np.arange(count, dtype=np.uint64), np.zeros(events, np.uint64)])[order],
+        label_time_ms=np.where(order < count, known[order], 0),
+        label_hash=np.concatenate([*(some.hashes for some in labels), np.zeros(events, np.uint64)])[order],
     )
     return columns, order
 

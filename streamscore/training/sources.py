@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import polars as pl
 
@@ -14,8 +14,8 @@ from common.errors import InvalidInputError
 
 Pick = Callable[[pl.Schema], list[pl.Expr]]
 JSON_LINES = (".jsonl", ".ndjson")
-_CSV: dict[str, Callable[..., IO[bytes]]] = {".csv": open, ".csv.gz": gzip.open, ".csv.xz": lzma.open}
-_READ_BYTES = 4 << 20
+_CSV: dict[str, Callable[..., Any]] = {".csv": open, ".csv.gz": gzip.open, ".csv.xz": lzma.open}
+_READ_BYTES, _LEAST_BYTES, _ROW_BYTES = 4 << 20, 4 << 10, 64  # at a time; the last is a guess
 _LONGEST_ROW_BYTES = 64 << 20
 
 
@@ -64,13 +64,13 @@ def _parquet(path: Path, rows: int, pick: Pick) -> Iterator[pl.DataFrame]:
 def _csv(path: Path, file: IO[bytes], rows: int, pick: Pick) -> Iterator[pl.DataFrame]:
     header, first = file.readline(), 2
     waiting: list[pl.DataFrame] = []
-    for block in _whole_rows(path, file):
+    for block in _whole_rows(path, file, min(_READ_BYTES, max(_LEAST_BYTES, rows * _ROW_BYTES))):
         frame = pl.read_csv(header + block, infer_schema=False)
         frame = frame.select(pick(frame.schema)).with_row_index("@line", first)
         first += frame.height
         waiting.append(frame)
         if sum(one.height for one in waiting) >= rows:
-            yield pl.concat(waiting)
+            yield from pl.concat(waiting).iter_slices(rows)
             waiting = []
     if waiting or first == 2:
         yield pl.concat(waiting or [_csv_header(header, pick)])
@@ -81,10 +81,10 @@ def _csv_header(header: bytes, pick: Pick) -> pl.DataFrame:
     return frame.select(pick(frame.schema)).with_row_index("@line", 2)
 
 
-def _whole_rows(path: Path, file: IO[bytes]) -> Iterator[bytes]:
+def _whole_rows(path: Path, file: IO[bytes], read_bytes: int) -> Iterator[bytes]:
     """Blocks that end with a row: at a line end outside of quotes, before which quotes come in pairs."""
     rest = b""
-    while block := file.read(_READ_BYTES):
+    while block := file.read(read_bytes):
         rest += block
         cut = rest.rfind(b"\n")
         while cut >= 0 and rest.count(b'"', 0, cut) % 2:

@@ -1,6 +1,7 @@
 """Whole columns of a file to the values the spec declares; what is not certain stays unsettled."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from polars import Expr
@@ -21,7 +22,9 @@ def source_columns(path: Path, schema: pl.Schema, spec: Spec) -> list[Expr]:
     """The columns the spec reads, under the spec's names; InvalidInputError if a required one is absent."""
     event = spec.event
     required = dict.fromkeys((event.id, event.time, *(entity.field for entity in spec.entities)))
-    paths = {name: (name,) for name in (*required, event.label, event.trace) if name}
+    paths: dict[str, tuple[str, ...]] = {
+        name: (name,) for name in (*required, event.label, event.trace) if name
+    }
     for field in event.fields:
         plain = field.name in schema and not isinstance(schema[field.name], pl.Struct)
         paths.setdefault(field.name, (field.name,) if plain else field.path)
@@ -40,15 +43,11 @@ def _source(schema: pl.Schema, keys: tuple[str, ...]) -> Expr | None:
     """A value's column: named by its path with dots between, or a field of structs."""
     if ".".join(keys) in schema:
         return pl.col(".".join(keys))
-    kind, column = schema.get(keys[0]), pl.col(keys[0])
+    column, inside = pl.col(keys[0]), dict[str, Any](schema).get(keys[0])
     for key in keys[1:]:
-        kind = (
-            next((f.dtype for f in kind.fields if f.name == key), None)
-            if isinstance(kind, pl.Struct)
-            else None
-        )
+        inside = dict(inside).get(key) if isinstance(inside, pl.Struct) else None
         column = column.struct.field(key)
-    return None if kind is None else column
+    return None if inside is None else column
 
 
 def settled(frame: pl.DataFrame, spec: Spec) -> pl.DataFrame:
@@ -145,12 +144,10 @@ def _fixed(column: Expr, kind: pl.DataType, digits: int) -> Expr:
 
 def _rescaled(scaled: Expr, more: int) -> Expr:
     """Integers × 10^more, where that is one and within bounds; `scaled` is Int128."""
-    bound = LIMIT // 10 ** max(more, 0) * 10 ** max(-more, 0)
-    inside = pl.when(scaled.is_between(-bound, bound)).then(scaled)
-    if more >= 0:
-        return inside.cast(pl.Int64) * 10**more
-    whole = inside.floordiv(10**-more)
-    return pl.when(whole * 10**-more == inside).then(whole.cast(pl.Int64))
+    over, under = 10 ** max(more, 0), 10 ** max(-more, 0)
+    bound = LIMIT // over * under
+    whole = pl.when(scaled.is_between(-bound, bound)).then(scaled.floordiv(under) * over)
+    return pl.when(whole * under == scaled * over).then(whole.cast(pl.Int64))
 
 
 def _number(column: Expr, kind: pl.DataType) -> Expr:

@@ -52,9 +52,11 @@ def _seconds(digits: NDArray[np.int32]) -> NDArray[np.int64] | None:
     real = (month >= 1) & (month <= 12) & (day >= 1) & (days.astype("M8[M]") == months)
     if not np.all(real & (hour < 24) & (minute < 60) & (second < 60)):
         return None
-    return days.astype(np.int64) * 86_400 + hour * 3_600 + minute * 60 + second
+    seconds: NDArray[np.int64] = days.astype(np.int64) * 86_400 + hour * 3_600 + minute * 60 + second
+    return seconds
 
 
 def _milliseconds(fraction: NDArray[np.uint8]) -> NDArray[np.int64]:
     weights = np.array([100, 10, 1])[: fraction.shape[1]]
-    return (fraction[:, :3].astype(np.int64) - ord("0")) @ weights
+    milliseconds: NDArray[np.int64] = (fraction[:, :3].astype(np.int64) - ord("0")) @ weights
+    return milliseconds
