@@ -53,7 +53,7 @@ def fourteen(exact_events: int | None = None) -> Spec:
 
 
 def cards(size: int = MILLION) -> Stream:
-    """The first `size` events of the facts' stream; its rate, a million in 60 days, is the same at any size."""
+    """The first `size` events of the facts' stream; its rate is the same at any size."""
     return _zipf(max(size, MILLION), flat=20.0, seed=7)[:size]
 
 
@@ -89,7 +89,8 @@ def columns(stream: Stream) -> Columns:
 
 def json_records(stream: Stream) -> list[bytes]:
     """One JSON record an event, about 250 bytes, with fields that no feature reads."""
-    rows = zip(*(column.tolist() for column in (stream.card, stream.terminal, stream.time_ms, stream.cents)))
+    named = (stream.card, stream.terminal, stream.time_ms, stream.cents)
+    rows = zip(*(column.tolist() for column in named), strict=True)
     return [_json(number, *row) for number, row in enumerate(rows)]
 
 
