@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 BENCH_PYTHON = ROOT / ".tools/bench/bin/python"
 BYTEWAX_PYTHON = ROOT / ".tools/bytewax/bin/python"
-ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": ""}
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def columns(stream: Stream) -> Columns:
     return Columns(
         time_ms=stream.time_ms,
         is_event=np.ones(len(stream), np.bool_),
-        fields={"amount": stream.cents, "terminal": names[stream.terminal]},
+        fields={"amount": stream.cents, "terminal_id": names[stream.terminal]},
         label=np.zeros(len(stream), np.bool_),
     )
 
