@@ -15,6 +15,7 @@ from itertools import batched
 from pathlib import Path
 
 import numpy as np
+from offline import equal_share
 from side_by_side import BYTEWAX_PYTHON, Laps, Peer, machine, table
 from streams import Stream, cards, fourteen, json_records
 
@@ -85,10 +86,7 @@ def by_phase(laps: Laps) -> dict[str, float]:
 def equal_rows(ours: Vectors, path: Path) -> str:
     """How many rows of a peer that computes all columns are equal, bit for bit."""
     theirs = np.load(path)
-    if theirs.shape != ours.shape:
-        return ""
-    same = ((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))).all(axis=1)
-    return f"{100 * same.mean():.2f} %"
+    return f"{equal_share(ours, theirs):.2%}" if theirs.shape == ours.shape else ""
 
 
 def side_by_side(
