@@ -5,7 +5,7 @@ STAGE ?= dev
 ARGS ?=
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: ## .venv, the emulator and nothing else (every other target does it by itself)
 	@scripts/bootstrap.sh app emulator
@@ -15,6 +15,9 @@ demo: setup ## everything from nothing: stack, history, model, live events, chec
 
 test: setup ## unit, integration and end-to-end tests, on the local stack
 	@$(BIN)/pytest -q $(ARGS)
+
+test-nightly: setup ## every property test with 10,000 examples: hours
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -m hypothesis $(ARGS)
 
 check: setup ## lint, types, import rules, template lint
 	@scripts/bootstrap.sh sam
@@ -47,4 +50,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test check build invoke deploy readme lock clean
+.PHONY: help setup demo test test-nightly check build invoke deploy readme lock clean
