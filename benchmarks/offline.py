@@ -4,7 +4,7 @@
 
 Fourteen features of one entity (fourteen.toml) from columns in memory. Our fold also leaves every entity's
 state. With exact_events = 1024 no window of this stream reaches tiles, and all must agree in every bit; with
-the default, older edges are rounded to tiles, so fewer rows agree. A distinct count is 128 at most by definition;
+the default, older edges are rounded to tiles, so fewer rows agree. `distinct` is 128 at most by definition:
 the peers' counts are cut there. Exit code 1 if an exact row differs.
 """
 

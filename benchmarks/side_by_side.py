@@ -14,12 +14,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 BENCH_PYTHON = ROOT / ".tools/bench/bin/python"
 BYTEWAX_PYTHON = ROOT / ".tools/bytewax/bin/python"
-ONE_THREAD = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    "POLARS_MAX_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONPATH": "",
-}
+THREADS = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+ALONE = dict.fromkeys(THREADS, "1") | {"PYTHONPATH": ""}
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Peer:
         """What the script reports about its own CPU time; it runs on one thread."""
         script = ROOT / "benchmarks/peers" / self.script
         command = [str(part) for part in (self.python, script, *arguments, *self.options)]
-        done = subprocess.run(command, env=os.environ | ONE_THREAD | {"PYTHONPATH": ""}, stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(command, env=os.environ | ALONE, stdout=subprocess.PIPE, check=True)
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
 
