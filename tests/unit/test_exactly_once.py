@@ -4,7 +4,7 @@ The faults, the hand-made streams and the invariants are those of the model that
 run over the code and a table in memory. tests/integration/test_exactly_once_store.py takes the real table.
 """
 
-import contextlib
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream_features import verdict
-from stream_features.protocol import Read, Saved, apply_delivery
+from stream_features.protocol import Applied, Read, Saved, apply_delivery
 from stream_features.state import CUTOVER_KEY, Stored
 from stream_features.verdict import Delivery
 from tests.exactly_once import Table, World, marked
@@ -151,14 +151,30 @@ def test_shared_items_are_read_before_primaries_so_no_vector_counts_a_siblings_e
     assert [row.id for row in table.rows] == ["a"]
 
 
+def test_shared_items_take_only_what_lies_below_the_lowest_record_whose_primary_is_not_durable():
+    """C2's write is throttled once: till it is durable, no terminal holds what came after its first event."""
+    (entries,) = BY_HAND["three at two terminals"].values()
+    records = [record for _, inside in entries for record in inside]
+    keys = [(f"customer#{r.entities[0]}", f"terminal#{r.entities[1]}") for r in records]
+    delivery = Delivery(1, (1, 0), records, [(sequence, 0) for sequence, _ in entries], keys)
+    quiet, table = Table(), Table()
+    _run(apply_delivery(SPEC, delivery, T0_MS), quiet)
+    applied = _run(apply_delivery(SPEC, delivery, T0_MS), table, throttled={"customer#C2"})
+    assert (applied.unfinished, set(table.items)) == (1, {"customer#C1", "terminal#T"})
+    _run(apply_delivery(SPEC, delivery.part(1, 4), T0_MS), table)
+    assert sorted(table.rows, key=lambda row: row.id) == sorted(quiet.rows, key=lambda row: row.id)
+
+
 KEYS = ("customer#C1", "terminal#T")
 
 
-def _run(steps: Any, table: Table, answer: Any = None) -> None:
-    with contextlib.suppress(StopIteration):
-        while True:
+def _run(steps: Any, table: Table, answer: Any = None, throttled: Collection[str] = ()) -> Applied:
+    while True:
+        try:
             request = steps.send(answer)
-            if isinstance(request, Read):
-                answer = {key: table.items[key] for key in request.keys if key in table.items}
-            else:
-                answer = [table.save(write) for write in request.writes]
+        except StopIteration as end:
+            return end.value
+        if isinstance(request, Read):
+            answer = {key: table.items[key] for key in request.keys if key in table.items}
+        else:
+            answer = [Saved.UNFINISHED if w.pk in throttled else table.save(w) for w in request.writes]
