@@ -11,7 +11,7 @@ import botocore.session
 import msgspec
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 
 from common.aws import CONNECT_TIMEOUT_S, MOST_CONNECTIONS, READ_TIMEOUT_S
@@ -71,6 +71,8 @@ class Wire:
         SigV4Auth(self._credentials.get_frozen_credentials(), "dynamodb", self._region).add_auth(unsigned)
         answer = self._http.send(unsigned.prepare())
         body: bytes = answer.content
+        if len(body) != int(answer.headers.get("Content-Length", len(body))):  # urllib3 is told not to check
+            raise ConnectionClosedError(endpoint_url=self._url)
         if answer.status_code != 200:
             raise _error(operation, answer.status_code, body)
         return body

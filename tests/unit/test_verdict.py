@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from stream_features.events import Event, Label
 from stream_features.state import Item, Order
@@ -19,7 +20,7 @@ from stream_features.verdict import (
     settle,
     settle_shared,
 )
-from tests.exactly_once import event, label
+from tests.exactly_once_streams import event, label
 
 NEW, DUPLICATE, REPLAY, REDRIVEN = Verdict
 KEYS = ("customer#C", "terminal#T")
@@ -77,7 +78,7 @@ def test_in_a_replay_each_item_answers_by_its_own_watermark(items):
 def test_a_redriven_record_is_applied_only_where_its_id_is_unknown(items):
     settled([event("a", 1, "C")], items)
     items["terminal#T"] = Item()
-    result = settled([event("a", 1, "C", redrive=True)], items, first=7)
+    result = settled([replace(event("a", 1, "C"), redrive=True)], items, first=7)
     assert result.verdicts == [REDRIVEN]
     assert result.applies == [[False], [True]]
 
