@@ -29,6 +29,11 @@ check: setup ## lint, types, import rules, template lint
 	@$(BIN)/cfn-lint template.yaml
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
 
+bench: setup ## speed, bytes and write units of the feature engine, side by side with other engines: tables in Markdown
+	@scripts/bootstrap.sh bench
+	@$(BIN)/python benchmarks/online.py
+	@$(BIN)/python benchmarks/offline.py
+
 build: setup ## sam build without Docker, and proof that every handler imports with what Lambda will have
 	@scripts/bootstrap.sh sam
 	@PATH="$$(scripts/bootstrap.sh path):$$PATH" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build
@@ -50,4 +55,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test test-nightly check build invoke deploy readme lock clean
+.PHONY: help setup demo test test-nightly check bench build invoke deploy readme lock clean
