@@ -155,7 +155,7 @@ def cutover_item(until_ms: int) -> dict[str, dict[str, Any]]:
     """The item that `load-state --until` leaves, as DynamoDB attribute values; it has no ttl.
 
     The stream passes over events with a time, and labels with a label time, up to `until_ms`: the loaded
-    states hold them. Write it before the states, so that nothing is counted by both.
+    states hold them. It is written when all states are, so that a load that breaks off loses nothing.
     """
     return {"pk": {"S": CUTOVER_KEY}, "v": {"N": str(until_ms)}, "w": {"B": b""}, "s": {"B": b""}}
 

@@ -54,7 +54,7 @@ class Replay:
         self.spec, self.until_ms = spec, until_ms
         self.values = tuple(Values() for _ in spec.entities)
         self.blobs: tuple[list[bytes], ...] = tuple([] for _ in spec.entities)
-        self.events = self.repeats = 0
+        self.events = self.repeats = self.newest_ms = 0
         self._emit, self._ids = emit, Ids()
         self._waiting: deque[_Labels] = deque()
         self._reads_labels = any(OPS[feature.op].labels for feature in spec.features)
@@ -66,8 +66,9 @@ class Replay:
         for blobs, values in zip(self.blobs, self.values, strict=True):
             blobs.extend([b""] * (len(values) - len(blobs)))
         self._await(rows, codes)
-        newest_ms = int(rows[self.spec.event.time][-1]) if rows.height else -1
-        features = self._fold(rows, codes, self._known(newest_ms))
+        if rows.height:
+            self.newest_ms = int(rows[self.spec.event.time][-1])
+        features = self._fold(rows, codes, self._known(self.newest_ms))
         self.events += rows.height
         return Chunk(rows, codes, features)
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from common.errors import InvalidInputError
 from stream_features.spec import parse
+from stream_features.state import item_key, kernel_blob
 from streamscore.event_files import write_events
 from streamscore.training.backfill import backfill, to_frame, write_features
+from streamscore.training.final_states import Newest, final_states
 from streamscore.training.known import Ids, Values
 
 SPEC = parse(
@@ -82,6 +84,12 @@ def test_chunk_bounds_change_no_bit(folder, events, in_order, rows, until):
     assert to_frame(whole).equals(to_frame(cut))
     for entity in SPEC.entities:
         assert dict(whole.states(entity.name)) == dict(cut.states(entity.name))
+    one_go, many = final_states(SPEC, path, until_ms), final_states(SPEC, path, until_ms, rows=rows)
+    for place, entity in enumerate(SPEC.entities):
+        items = dict(one_go.of(place))
+        assert items == dict(many.of(place))
+        blobs = {item_key(entity.name, value): blob for value, blob in whole.states(entity.name)}
+        assert {pk: kernel_blob(s) for pk, s in items.items()} == blobs
     if until is None:
         replay = write_features(SPEC, path, output, rows=rows)
         assert (replay.events, replay.repeats) == (len(whole.ids), whole.repeats)
@@ -146,3 +154,14 @@ def test_a_value_keeps_its_number(chunks):
     names = values.names().to_list()
     assert len(names) == len(values) == len(expected)
     assert {name: code for code, name in enumerate(names)} == expected
+
+
+@given(chunks=st.lists(st.lists(st.integers(0, 4), max_size=9), max_size=8), most=st.integers(1, 4))
+def test_the_newest_entries_of_each_number_are_kept(chunks, most):
+    newest, expected = Newest(most, 1), {number: b"" for number in range(5)}
+    for chunk in chunks:
+        entries = bytes(range(len(chunk)))
+        newest.add(np.array(chunk, np.int32), np.frombuffer(entries, "V1"))
+        for number, entry in zip(chunk, entries, strict=True):
+            expected[number] = (expected[number] + bytes([entry]))[-most:]
+    assert list(newest.each(5)) == list(expected.values())
