@@ -210,7 +210,9 @@ def _of_history(spec: Spec, feature: Feature, event: Event, history: History, ap
 def _windowed(spec: Spec, feature: Feature, event: Event, history: History, applies: bool) -> float:
     def inside(points: Points) -> list[Point]:
         ages = (feature.delay_ms + feature.window_ms, feature.delay_ms)
-        first, end = (min(points.edge_ms(event.time_ms, a), history.events.edge_ms(event.time_ms, a)) for a in ages)
+        first, end = (
+            min(points.edge_ms(event.time_ms, a), history.events.edge_ms(event.time_ms, a)) for a in ages
+        )
         return [p for p in points.points if first <= p.known_ms(history.clock_ms) < end]
 
     events = [p.event for p in inside(history.events)]
@@ -224,7 +226,12 @@ def _windowed(spec: Spec, feature: Feature, event: Event, history: History, appl
         return float(len(inside(history.positives)))
     if feature.op == "label_rate":
         return len(inside(history.positives)) / len(events) if events else math.nan
-    numbers = [int(n) for e in events if (n := _field(spec, feature.of, e)) is not None]
+    return _of_numbers(
+        spec, feature, [int(n) for e in events if (n := _field(spec, feature.of, e)) is not None]
+    )
+
+
+def _of_numbers(spec: Spec, feature: Feature, numbers: list[int]) -> float:
     scale, n = 10 ** spec.fields[feature.of].digits, len(numbers)
     match feature.op:
         case "sum":

@@ -1,6 +1,5 @@
 """The plain path, one record at a time: late arrivals, withdrawn labels and rows that only read."""
 
-import math
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 
@@ -8,9 +7,10 @@ import numpy as np
 
 from stream_features.blob import NEVER, Series, States, decode, encode
 from stream_features.columns import NULL, Ints
-from stream_features.decay import Mean, as_bits, carried, factor, from_bits
+from stream_features.decay import Mean, as_bits, factor, from_bits
+from stream_features.decay import carried as _carried
 from stream_features.in_order import REMEMBERED_VALUES
-from stream_features.layout import Layout, Measure, Memory, Use
+from stream_features.layout import Layout, Measure, Memory
 from stream_features.spec_model import HISTORY_MS
 from stream_features.tiles import grain_ms, oldest_kept_ms, rounded_down, tile_of
 
@@ -22,8 +22,8 @@ Values = list[int]
 class History:
     """The state of one entity as lists; the meaning is that of `blob.States`.
 
-    ``tiles`` and ``positive_tiles`` by start; ``memories`` hold (tile, value); ``tail`` and ``current`` hold a
-    mean a decay.
+    ``tiles`` and ``positive_tiles`` by start; ``memories`` hold (tile, value); ``tail`` and ``current`` hold
+    a mean a decay.
     """
 
     layout: Layout
@@ -91,7 +91,7 @@ class History:
         late = time_ms < self.newest_ms
         if not late:
             before_ms = [self.newest_ms] if self.newest_ms != NEVER else []
-            self.current = self._carried(self.current, before_ms, time_ms, values)
+            self.current = self.carried(self.current, before_ms, time_ms, values)
             self.newest_ms = time_ms
             self._settle()
         if self.tiles and (not self.head_ms or time_ms < self.head_ms[0]):
@@ -104,7 +104,7 @@ class History:
             self._leave(self.head_ms.pop(0), self.head.pop(0), tiled=True)
         self._settle()
         if late:
-            self.current = self._means(self.newest_ms)
+            self.current = self.means(self.newest_ms)
 
     def _settle(self) -> None:
         """Forget what lies behind the horizon; tiles that have aged become parts of larger ones."""
@@ -118,7 +118,7 @@ class History:
                 self._add_to_tile(tile_of(start_ms, clock_ms), row)
         self._settle_positives()
         for number, memory in enumerate(self.layout.memories):
-            known = set(self._tokens(memory))
+            known = set(self.tokens(memory))
             old = [(tile_of(at, clock_ms), token) for at, token in self.memories[number] if at >= oldest_ms]
             old = [(at, token) for at, token in old if token not in known]
             most = max(REMEMBERED_VALUES - len(known), 0)
@@ -139,7 +139,7 @@ class History:
 
     def _leave(self, time_ms: int, values: Values, *, tiled: bool) -> None:
         """The oldest event leaves the head."""
-        self.tail = self._carried(self.tail, [self.tail_ms], time_ms, values)
+        self.tail = self.carried(self.tail, [self.tail_ms], time_ms, values)
         self.tail_ms = time_ms
         if tiled:
             self._into_tile(time_ms, values)
@@ -158,9 +158,9 @@ class History:
 
     def _into_tile(self, time_ms: int, values: Values) -> None:
         start_ms = tile_of(time_ms, max(self.newest_ms, 0))
-        self._add_to_tile(start_ms, [self._measured(measure, values) for measure in self.layout.measures])
+        self._add_to_tile(start_ms, [self.measured(measure, values) for measure in self.layout.measures])
         for number, memory in enumerate(self.layout.memories):
-            token = self._token(memory, values)
+            token = self.token(memory, values)
             others = [entry for entry in self.memories[number] if entry[1] != token]
             known = [at for at, seen in self.memories[number] if seen == token]
             if token != NULL and not (known and known[0] > start_ms):
@@ -191,67 +191,9 @@ class History:
                 del self.positive_tiles[start_ms]
         self._settle_positives()
 
-    # What is seen
+    # What it looks like
 
-    def features(self, time_ms: int, own: Values | None) -> list[float]:
-        """The layout's features as of `time_ms`; `own` are the values of the event itself, if it counts.
-
-        Call it before `add_event`: all points there have arrived before the event.
-        """
-        return [self._answer(use, time_ms, own) for use in self.layout.uses]
-
-    def _answer(self, use: Use, time_ms: int, own: Values | None) -> float:
-        op = use.feature.op
-        if op in {"since_last", "last", "same_as_last"}:
-            return self._of_previous(use, time_ms, own)
-        if op == "ewma":
-            return self._means_at(time_ms, own)[use.decay].value(use.scale)
-        if op in {"distinct", "is_new"}:
-            return self._of_memory(use, time_ms, own)
-        if op == "label_count":
-            return float(self._labels(use, time_ms))
-        rows = self._window(use, time_ms, own)
-        count = sum(self._column(rows, use.count))
-        if op == "count":
-            return float(count)
-        if op == "label_rate":
-            return _ratio(self._labels(use, time_ms), count)
-        if op in {"min", "max"}:
-            known = [value for value in self._column(rows, use.extreme) if value != NULL]
-            return (min if op == "min" else max)(known) / use.scale if known else math.nan
-        total = sum(self._column(rows, use.sum))
-        if op == "sum":
-            return float(total) / use.scale
-        if op == "mean":
-            return _ratio(total, count * use.scale)
-        if op == "std":
-            squares = sum(self._column(rows, use.squares))
-            return math.sqrt(_ratio(count * squares - total * total, count * (count - 1))) / use.scale
-        raise NotImplementedError(op)
-
-    def edge_ms(self, time_ms: int, back_ms: int) -> int:
-        """The first instant after `time_ms` - `back_ms`, rounded down if it lies among tiles."""
-        edge_ms = time_ms - back_ms + 1
-        if self.tiles and (not self.head_ms or self.head_ms[0] >= edge_ms):
-            return rounded_down(edge_ms, grain_ms(back_ms))
-        return edge_ms
-
-    def _window(self, use: Use, time_ms: int, own: Values | None) -> list[Values]:
-        """The measures of the tiles and events of a feature's window."""
-        feature = use.feature
-        start = self.edge_ms(time_ms, feature.delay_ms + feature.window_ms)
-        end = self.edge_ms(time_ms, feature.delay_ms)
-        rows = [row for at, row in self.tiles.items() if start <= at < end]
-        events = self.head[bisect_left(self.head_ms, start) : bisect_left(self.head_ms, end)]
-        if own is not None and feature.delay_ms == 0:
-            events = [*events, own]
-        return rows + [[self._measured(measure, event) for measure in self.layout.measures] for event in events]
-
-    @staticmethod
-    def _column(rows: list[Values], place: int) -> Values:
-        return [row[place] for row in rows]
-
-    def _measured(self, measure: Measure, values: Values) -> int:
+    def measured(self, measure: Measure, values: Values) -> int:
         """What one event adds to a measure."""
         value = values[measure.column] if measure.column >= 0 else 1
         counts = value != NULL and (measure.flag < 0 or values[measure.flag] == 1)
@@ -265,86 +207,46 @@ class History:
             case "min" | "max":
                 return value if counts else NULL
 
-    def _labels(self, use: Use, time_ms: int) -> int:
-        start = self._label_edge_ms(time_ms, use.feature.delay_ms + use.feature.window_ms)
-        end = self._label_edge_ms(time_ms, use.feature.delay_ms)
-        raw = bisect_left(self.positives, end) - bisect_left(self.positives, start)
-        tiled = sum(count for at, count in self.positive_tiles.items() if start <= at < end)
-        return max(raw, 0) + tiled
+    def token(self, memory: Memory, values: Values) -> int:
+        """The value that a memory takes of an event; NULL for none."""
+        held = memory.flag < 0 or values[memory.flag] == 1
+        return values[memory.column] if held else NULL
 
-    def _label_edge_ms(self, time_ms: int, back_ms: int) -> int:
+    def tokens(self, memory: Memory) -> list[int]:
+        """The values of the head, in order."""
+        tokens = [self.token(memory, values) for values in self.head]
+        return [token for token in tokens if token != NULL]
+
+    def edge_ms(self, time_ms: int, back_ms: int) -> int:
+        """The first instant after `time_ms` - `back_ms`, rounded down if it lies among tiles."""
+        edge_ms = time_ms - back_ms + 1
+        if self.tiles and (not self.head_ms or self.head_ms[0] >= edge_ms):
+            return rounded_down(edge_ms, grain_ms(back_ms))
+        return edge_ms
+
+    def label_edge_ms(self, time_ms: int, back_ms: int) -> int:
         """As for events; rounded as well if it lies among the tiles of labels."""
         edge_ms = time_ms - back_ms + 1
         if self.positive_tiles and (not self.positives or self.positives[0] >= edge_ms):
             return rounded_down(edge_ms, grain_ms(back_ms))
         return self.edge_ms(time_ms, back_ms)
 
-    def _token(self, memory: Memory, values: Values) -> int:
-        held = memory.flag < 0 or values[memory.flag] == 1
-        return values[memory.column] if held else NULL
-
-    def _tokens(self, memory: Memory) -> list[int]:
-        """The values of the head, in order."""
-        tokens = [self._token(memory, values) for values in self.head]
-        return [token for token in tokens if token != NULL]
-
-    def _of_memory(self, use: Use, time_ms: int, own: Values | None) -> float:
-        memory = self.layout.memories[use.memory]
-        start, end = self.edge_ms(time_ms, use.feature.window_ms), self.edge_ms(time_ms, 0)
-        seen = list(self.memories[use.memory])
-        seen += [(at, self._token(memory, values)) for at, values in zip(self.head_ms, self.head, strict=True)]
-        seen = [(at, token) for at, token in seen if token != NULL and at < end]
-        recent = list(dict.fromkeys(token for _, token in reversed(seen)))[:REMEMBERED_VALUES]
-        inside = {token for at, token in seen if at >= start}
-        token = self._token(memory, own) if own is not None else NULL
-        if use.feature.op == "is_new":
-            return math.nan if token == NULL else float(token not in inside or token not in recent)
-        return float(min(len(inside | ({token} - {NULL})), REMEMBERED_VALUES))
-
-    def _of_previous(self, use: Use, time_ms: int, own: Values | None) -> float:
-        at = bisect_right(self.head_ms, time_ms) - 1
-        if at < 0 or time_ms - self.head_ms[at] >= HISTORY_MS:
-            return math.nan
-        if use.feature.op == "since_last":
-            return (time_ms - self.head_ms[at]) / 1000.0
-        before, now = self.head[at][use.column], own[use.column] if own is not None else NULL
-        if before == NULL:
-            return math.nan
-        if use.feature.op == "last":
-            return before / use.scale
-        return math.nan if now == NULL else float(now == before)
-
-    # Exponentially weighted means
-
-    def _carried(self, means: list[Mean], before_ms: list[int], time_ms: int, values: Values) -> list[Mean]:
+    def carried(self, means: list[Mean], before_ms: list[int], time_ms: int, values: Values) -> list[Mean]:
         """The means after one more event; `before_ms` has the time of the one before it, if there is one."""
         found: list[Mean] = []
         for mean, decay in zip(means, self.layout.decays, strict=True):
             gap_ms = max(time_ms - before_ms[0], 0) if before_ms else HISTORY_MS
             share = factor(gap_ms, decay.half_life_ms)
-            found += carried(mean, (share,), (values[decay.column],))
+            found += _carried(mean, (share,), (values[decay.column],))
         return found
 
-    def _means(self, until_ms: int) -> list[Mean]:
+    def means(self, until_ms: int) -> list[Mean]:
         """From the tail over the events of the head that are not later than `until_ms`."""
         means, before_ms = self.tail, [self.tail_ms]
         for time_ms, values in zip(self.head_ms, self.head, strict=True):
             if time_ms <= until_ms:
-                means, before_ms = self._carried(means, before_ms, time_ms, values), [time_ms]
+                means, before_ms = self.carried(means, before_ms, time_ms, values), [time_ms]
         return means
-
-    def _means_at(self, time_ms: int, own: Values | None) -> list[Mean]:
-        started = any(mean.weight > 0.0 for mean in self.tail)
-        if started and time_ms < self.tail_ms:
-            return [Mean() for _ in self.layout.decays]
-        means = self._means(time_ms)
-        at = bisect_right(self.head_ms, time_ms)
-        before_ms = [self.head_ms[at - 1]] if at else [self.tail_ms]
-        return means if own is None else self._carried(means, before_ms, time_ms, own)
-
-
-def _ratio(numerator: int, denominator: int) -> float:
-    return float(numerator) / float(denominator) if denominator else math.nan
 
 
 def _summed(measure: Measure, one: int, two: int) -> int:

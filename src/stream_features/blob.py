@@ -1,10 +1,10 @@
 """The bytes of an entity's state, read and written for many entities at once.
 
 A blob is: the version; how many columns, measures, memories and decays it has, and their keys; the newest
-event time; the lengths of its series; the width of each of their tracks; and the tracks. A series is a run of
-times, and of numbers that go with each. A time is kept as the gap to the next one (the last as the gap to the
-newest event), in milliseconds in the head and in units of the smallest tile elsewhere. Equal states have equal
-bytes.
+event time; the lengths of its series; the width of each of their tracks; and the tracks. A series is a run
+of times, and of numbers that go with each. A time is kept as the gap to the next one (the last as the gap to
+the newest event), in milliseconds in the head and in units of the smallest tile elsewhere. Equal states have
+equal bytes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,11 +48,11 @@ class States:
     """The states of many entities.
 
     ``head``: the newest events, one by one; tracks are the layout's columns. ``tiles``: older events by the
-    start of their tile; tracks are its measures. ``positives`` and ``positive_tiles`` (track: how many): known
-    positive labels by the time of their event. ``memories``: values (track) seen before the head's events, in
-    the order in which they were last seen, each by its tile then. ``tails``: none or one entry an entity, the
-    last event that has left the head; tracks are, for each decay of the layout, numerator and denominator as
-    of that event and as of the newest one, float64 seen as int64.
+    start of their tile; tracks are its measures. ``positives`` and ``positive_tiles`` (track: how many):
+    known positive labels by the time of their event. ``memories``: values (track) seen before the head's
+    events, in the order in which they were last seen, each by its tile then. ``tails``: none or one entry an
+    entity, the last event that has left the head; tracks are, for each decay of the layout, numerator and
+    denominator as of that event and as of the newest one, float64 seen as int64.
     """
 
     newest_ms: Ints

@@ -1,8 +1,8 @@
 """Exponentially weighted means: one recurrence, in Python floats, wherever it is needed.
 
-A mean is Σ w·x / Σ w with w = 2^(-age / half-life). Numerator and denominator are carried from event to event,
-in the order (event time, arrival): both are multiplied by 2^(-gap / half-life), then x and 1 are added; a
-missing x adds nothing. After a gap of HISTORY_MS they start anew.
+A mean is Σ w·x / Σ w with w = 2^(-age / half-life). Numerator and denominator are carried from event to
+event, in the order (event time, arrival): both are multiplied by 2^(-gap / half-life), then x and 1 are
+added; a missing x adds nothing. After a gap of HISTORY_MS they start anew.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

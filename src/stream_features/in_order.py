@@ -158,7 +158,8 @@ class Merged:
     def head_from(self, groups: Ints, entries: Ints) -> Ints:
         """Where an entity's head begins when its entries end before index `entries`."""
         first = self.all.starts[groups] + self.states.tiles.counts[groups]
-        return np.maximum(first, entries - self.layout.exact_events)
+        found: Ints = np.maximum(first, entries - self.layout.exact_events)
+        return found
 
     @cached_property
     def events_cut(self) -> Cut:
@@ -175,7 +176,8 @@ class Merged:
         width = int(max(rows.max(initial=0), arrivals.positive_rows.max(initial=0))) + 1
         arrived = arrivals.positive_groups * width + arrivals.positive_rows
         new = np.searchsorted(arrived, groups * width + rows)
-        return np.cumsum(self._old_positives.counts)[groups] + new
+        found: Ints = np.cumsum(self._old_positives.counts)[groups] + new
+        return found
 
     @cached_property
     def positives_cut(self) -> Cut:
@@ -198,7 +200,7 @@ class Merged:
         if measure.column < 0:
             return np.ones(len(self.raw_ms), np.int64) if measure.flag < 0 else self.columns[measure.flag]
         column = self.columns[measure.column]
-        counts = column != NULL
+        counts: Bools = column != NULL
         if measure.flag >= 0:
             counts &= self.columns[measure.flag] == 1
         match measure.kind:
@@ -278,7 +280,9 @@ class Recall:
         kept = last & ~in_head & (self.time_ms >= oldest_ms[groups]) & (rank < REMEMBERED_VALUES)
         owners = groups[kept]
         times = tiles_of(self.time_ms[kept], clock_ms[owners])
-        return Series(np.bincount(owners, minlength=len(counts)).astype(np.int64), times, (self.tokens[kept],))
+        return Series(
+            np.bincount(owners, minlength=len(counts)).astype(np.int64), times, (self.tokens[kept],)
+        )
 
 
 def _squares(values: Ints) -> Whole:
@@ -309,4 +313,3 @@ def _mark_out_of_order(late: Bools, newest_ms: Ints, groups: Ints, time_ms: Ints
         return
     late[groups[time_ms < newest_ms[groups]]] = True
     late[groups[1:][(time_ms[1:] < time_ms[:-1]) & (groups[1:] == groups[:-1])]] = True
-

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_features import derived, event_ops, queries, settled
+from stream_features import derived, event_ops, looking_back, queries, settled
 from stream_features.any_order import History
 from stream_features.blob import States, decode, encode
 from stream_features.columns import Bools, Columns, Folded, Group, Ints, Vectors, tokens, whole
@@ -28,9 +28,9 @@ def fold(spec: Spec, columns: Columns, groups: Sequence[Group], *, emit: bool = 
 
     A window is (t - W, t] and includes its event; with a delay it is (t - delay - W, t - delay]. The order is
     (event time, then arrival): an event sees what arrived before it and is not later. An entity's newest
-    `exact_events` events are kept one by one, older ones in tiles (see `tiles`), and a window's edge that falls
-    among tiles is rounded down to one. A positive label counts at its event's time, for events that arrive
-    after it. With `emit` False only states are computed, and all features are NaN.
+    `exact_events` events are kept one by one, older ones in tiles (see `tiles`), and a window's edge that
+    falls among tiles is rounded down to one. A positive label counts at its event's time, for events that
+    arrive after it. With `emit` False only states are computed, and all features are NaN.
     """
     features = np.full((len(columns), len(spec.features)), np.nan, np.float32)
     blobs = [
@@ -160,8 +160,9 @@ class _EntityFold:
     def _one_event(self, history: History, row: int, applies: bool) -> None:
         time_ms = int(self.columns.time_ms[row])
         values = [int(column[row]) for column in self._kept]
+        own = values if applies else None
         if self.features is not None:
-            self.features[row, self._places] = history.features(time_ms, values if applies else None)
+            self.features[row, self._places] = looking_back.features(history, time_ms, own)
         if applies:
             history.add_event(time_ms, values)
 

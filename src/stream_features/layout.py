@@ -37,9 +37,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Measure:
-    """What is kept of the events of a tile: of a column's values (-1: of events), where a flag holds (-1: all).
+    """What is kept of the events of a tile: of a column's values (-1: of events).
 
-    ``count`` counts the values that are not missing; ``squares`` is the sum of squares.
+    Only of those where a flag holds (-1: of all). ``count`` counts the values that are not missing,
+    ``squares`` is the sum of squares.
     """
 
     key: bytes
@@ -161,7 +162,7 @@ class _Planner:
         found = {kind: self._measure(kind, column, flag) for kind in _MEASURES[feature.op]}
         return replace(
             use,
-            count=self._measure("count", column if field.optional else -1, flag),
+            count=self._measure("count", column, flag),
             sum=found.get("sum", -1),
             squares=found.get("squares", -1),
             extreme=found.get("min", found.get("max", -1)),

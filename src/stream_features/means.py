@@ -1,4 +1,4 @@
-"""Exponentially weighted means on the fast path: as of each new event, and as of the last that left a head."""
+"""Exponentially weighted means on the fast path: as of each new event, and of the last that left a head."""
 
 import numpy as np
 

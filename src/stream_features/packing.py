@@ -89,7 +89,7 @@ def _widened(data: bytes, width: int) -> Ints:
 
 
 def _pack_mixed(values: Whole, counts: Ints) -> tuple[Widths, list[bytes]]:
-    """Owners with a number beyond 64 bits keep all of theirs in 16 bytes; how others are packed is the same."""
+    """Owners with a number beyond 64 bits keep all of theirs in 16 bytes, others are packed as ever."""
     owner = np.repeat(np.arange(len(counts)), counts)
     beyond = np.array([not -(2**63) <= value < 2**63 for value in values.tolist()], np.bool_)
     huge = np.zeros(len(counts), np.bool_)
@@ -105,9 +105,7 @@ def _pack_mixed(values: Whole, counts: Ints) -> tuple[Widths, list[bytes]]:
 
 def _unpack_huge(blobs: Sequence[bytes], starts: Ints, widths: Widths, counts: Ints) -> Whole:
     values: list[int] = []
-    for blob, at, width, count in zip(
-        blobs, starts.tolist(), widths.tolist(), counts.tolist(), strict=True
-    ):
+    for blob, at, width, count in zip(blobs, starts.tolist(), widths.tolist(), counts.tolist(), strict=True):
         cuts = range(at, at + width * count, width) if width else ()
         own = [int.from_bytes(blob[cut : cut + width], "little", signed=True) for cut in cuts]
         values += [NULL if width < 8 and value == -(2 ** (8 * width - 1)) else value for value in own]

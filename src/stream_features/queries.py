@@ -1,5 +1,7 @@
 """What each new event sees of entities that are in order: the features of the fast path."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from stream_features.columns import NULL, Floats, Ints, Vectors
@@ -35,30 +37,26 @@ class Queries:
 
     def answer(self, use: Use) -> Floats:
         """The feature's value for each new event."""
-        match use.feature.op:
-            case "count":
-                return self._total(use, use.count).astype(np.float64)
-            case "sum":
-                return self._total(use, use.sum).astype(np.float64) / use.scale
-            case "mean":
-                return ratio(self._total(use, use.sum), self._total(use, use.count) * use.scale)
-            case "std":
-                return self._std(use)
-            case "min" | "max":
-                return self._extreme(use)
-            case "label_count":
-                return self._labels(use).astype(np.float64)
-            case "label_rate":
-                return ratio(self._labels(use), self._total(use, use.count))
-            case "distinct":
-                return self._distinct(use)
-            case "is_new":
-                return self._is_new(use)
-            case "ewma":
-                return np.array([mean.value(use.scale) for mean in Means(self._merged, use.decay).of_events], np.float64)
-            case "since_last" | "last" | "same_as_last":
-                return self._of_previous(use)
-        raise NotImplementedError(use.feature.op)
+        return _ANSWERS[use.feature.op](self, use)
+
+    def _count(self, use: Use) -> Floats:
+        return self._total(use, use.count).astype(np.float64)
+
+    def _sum(self, use: Use) -> Floats:
+        return self._total(use, use.sum).astype(np.float64) / use.scale
+
+    def _mean(self, use: Use) -> Floats:
+        return ratio(self._total(use, use.sum), self._total(use, use.count) * use.scale)
+
+    def _label_count(self, use: Use) -> Floats:
+        return self._labels(use).astype(np.float64)
+
+    def _label_rate(self, use: Use) -> Floats:
+        return ratio(self._labels(use), self._total(use, use.count))
+
+    def _ewma(self, use: Use) -> Floats:
+        means = Means(self._merged, use.decay).of_events
+        return np.array([mean.value(use.scale) for mean in means], np.float64)
 
     def _range(self, use: Use) -> tuple[Ints, Ints]:
         feature = use.feature
@@ -75,10 +73,17 @@ class Queries:
 
     def _total(self, use: Use, measure: int) -> Whole:
         start, end = self._range(use)
-        if measure == 0 and not self._merged.has_tiles:
+        if self._counts_all(measure):
             return end - start
         sums = self._sums(measure)
         return sums[end] - sums[start]
+
+    def _counts_all(self, place: int) -> bool:
+        """Whether a measure is the number of entries: no tiles, no condition, no value missing."""
+        measure = self._merged.layout.measures[place]
+        if measure.kind != "count" or measure.flag >= 0 or self._merged.has_tiles:
+            return False
+        return measure.column < 0 or not (self._merged.columns[measure.column] == NULL).any()
 
     def _sums(self, measure: int) -> Whole:
         if measure not in self._running:
@@ -116,9 +121,11 @@ class Queries:
         start = np.minimum(self._positive_edge(feature.delay_ms + feature.window_ms), known)
         end = np.minimum(self._positive_edge(feature.delay_ms), known)
         if not len(merged.states.positive_tiles.time_ms):
-            return np.maximum(end - start, 0)
+            found: Ints = np.maximum(end - start, 0)
+            return found
         sums = running(merged.positive_counts, 0.0)
-        return np.maximum(sums[end] - sums[start], 0)
+        total: Ints = np.maximum(sums[end] - sums[start], 0)
+        return total
 
     def _positive_edge(self, back_ms: int) -> Ints:
         events, positives = self._merged.events_cut, self._merged.positives_cut
@@ -167,6 +174,24 @@ class Queries:
         return np.where(known & (now != NULL), now == before, np.nan)
 
 
+_ANSWERS: dict[str, Callable[[Queries, Use], Floats]] = {
+    "count": Queries._count,
+    "sum": Queries._sum,
+    "mean": Queries._mean,
+    "std": Queries._std,
+    "min": Queries._extreme,
+    "max": Queries._extreme,
+    "label_count": Queries._label_count,
+    "label_rate": Queries._label_rate,
+    "distinct": Queries._distinct,
+    "is_new": Queries._is_new,
+    "since_last": Queries._of_previous,
+    "last": Queries._of_previous,
+    "same_as_last": Queries._of_previous,
+    "ewma": Queries._ewma,
+}
+
+
 def ratio(numerator: Whole, denominator: Whole) -> Floats:
     """Numerator / denominator as float64, NaN over zero."""
     found: Floats = np.full(len(numerator), np.nan)
@@ -181,4 +206,3 @@ def _fits(count: Whole, total: Whole, squares: Whole) -> bool:
         return False
     most = float(count.max(initial=0)) * float(squares.max(initial=0))
     return max(most, float(np.abs(total).max(initial=0)) ** 2) < 2.0**62
-

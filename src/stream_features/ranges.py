@@ -69,7 +69,7 @@ def distinct(before: Ints, start: Ints, end: Ints) -> Ints:
 
 
 def recent_from(groups: Ints, before: Ints, most: int) -> Ints:
-    """For each entry where the shortest run before it, in its group, begins that holds `most` distinct values.
+    """For each entry where, in its group, the shortest run before it begins that has `most` distinct values.
 
     The group's start if there are fewer. A value is among the `most` seen last if it occurs from there on.
     """

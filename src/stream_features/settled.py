@@ -124,4 +124,3 @@ def _reduced(measure: Measure, values: Whole, at: Ints) -> Whole:
 
 def _counts(groups: Ints, entities: int) -> Ints:
     return np.bincount(groups, minlength=entities).astype(np.int64)
-
