@@ -3,7 +3,7 @@
     python benchmarks/brute_force.py EVENTS.csv[.gz|.xz] [--spec SPEC] [--rows 20000] [--exact-events N]
 
 Shares no code with the kernel, the tables or the tests' oracle: csv rows, Decimal, Fraction, loops. It knows
-windows as they are defined, not tiles: where an entity has more events in a window than `exact_events`, give a
+windows as they are defined, not tiles: if an entity has more events in a window than `exact_events`, give a
 larger number. Exit code 1 if one value differs in one bit. `handbook_every_op.toml` has every op but `ewma`.
 """
 

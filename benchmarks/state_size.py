@@ -3,9 +3,9 @@
     python benchmarks/state_size.py [--size 1000000] [--handbook FILE.csv.xz] [--heads 32 64 96 128 256]
 
 Whole streams pass through the code that serves: `Part.fold`, watermarks, remembered ids and labels,
-`encode_item`. Measured is each item as its last write left it, with attribute names, and one row in `out` if its
-entity is the primary one. A write's units are weighted by the entity's events: the entities that are
-written most count most.
+`encode_item`. Measured is each item as its last write left it, attribute names included, and one row in `out`
+if its entity is the primary one. Units are weighted by the entity's events within the horizon: what is written
+most counts most.
 """
 
 import argparse
