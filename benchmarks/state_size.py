@@ -4,8 +4,8 @@
 
 Whole streams pass through the code that serves: `Part.fold`, watermarks, remembered ids and labels,
 `encode_item`. Measured is each item as its last write left it, attribute names included, and one row in `out`
-if its entity is the primary one. Units are weighted by the entity's events within the horizon: what is written
-most counts most.
+if its entity is the primary one. Units are weighted by the entity's events within the horizon: what is
+written most counts most.
 """
 
 import argparse
@@ -159,9 +159,10 @@ def measured(name: str, history: History, spec: Spec, days: int) -> Iterator[lis
         events = np.bincount(history.codes[place][recent], minlength=len(keys))
         sizes = np.array([item_bytes(history, *pair) for pair in zip(keys, folded.blobs[place], strict=True)])
         sizes, events = sizes[events > 0], events[events > 0]
+        blob = int(np.median([len(blob) for blob in folded.blobs[place]]))
         spread = [int(value) for value in np.percentile(sizes, [50, 99, 100])]
         units = float(np.average(np.ceil(sizes / 1024), weights=events))
-        yield [f"{name}, {entity.name}", f"{days} d", spec.event.exact_events, *spread, units]
+        yield [f"{name}, {entity.name}", f"{days} d", spec.event.exact_events, blob, *spread, units]
 
 
 def item_bytes(history: History, key: str, blob: bytes) -> int:
@@ -196,7 +197,16 @@ def main() -> None:
             for head in given.heads:
                 rows += measured(name, history, spec(days, head), days)
     print(machine() + "\n")
-    head = ["stream, entity", "horizon", "head", "p50 bytes", "p99", "max", "write units, by events"]
+    head = [
+        "stream, entity",
+        "horizon",
+        "head",
+        "blob p50",
+        "item p50 bytes",
+        "p99",
+        "max",
+        "write units, by events",
+    ]
     print(table(head, rows))
 
 
