@@ -31,7 +31,7 @@ class Ids:
 
     def _add(self, run: Hashes) -> None:
         while self._runs and len(self._runs[-1]) < 2 * len(run):
-            run = np.sort(np.concatenate([self._runs.pop(), run]))
+            run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")  # merges two sorted runs
         self._runs.append(run)
 
 

@@ -43,11 +43,22 @@ def refused(path: Path) -> Iterator[None]:
     """What goes wrong in reading `path`, in one line."""
     try:
         yield
+    except (gzip.BadGzipFile, lzma.LZMAError) as error:
+        raise InvalidInputError(
+            f"{path}: is not compressed as its name says; if it is text, name it .csv"
+        ) from error
     except OSError as error:
         raise InvalidInputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (pl.exceptions.PolarsError, lzma.LZMAError, zlib.error, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it is empty"
-        raise InvalidInputError(f"{path}: cannot be read: {reason}") from error
+    except (pl.exceptions.PolarsError, zlib.error, EOFError) as error:
+        raise InvalidInputError(f"{path}: cannot be read: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a library's message, in the words of someone who has a file to mend."""
+    text = str(error).splitlines()[0] if str(error) else "it is empty"
+    if "utf-8" in text:
+        return "it is not UTF-8; convert it, such as with iconv -f latin1 -t utf-8"
+    return "a row has more values than the header has names" if "more fields" in text else text
 
 
 def _parquet(path: Path, rows: int, pick: Pick) -> Iterator[pl.DataFrame]:
@@ -63,22 +74,29 @@ def _parquet(path: Path, rows: int, pick: Pick) -> Iterator[pl.DataFrame]:
 
 def _csv(path: Path, file: IO[bytes], rows: int, pick: Pick) -> Iterator[pl.DataFrame]:
     header, first = file.readline(), 2
-    waiting: list[pl.DataFrame] = []
+    waiting = [_csv_rows(path, header, b"", first, pick)]
     for block in _whole_rows(path, file, min(_READ_BYTES, max(_LEAST_BYTES, rows * _ROW_BYTES))):
-        frame = pl.read_csv(header + block, infer_schema=False)
-        frame = frame.select(pick(frame.schema)).with_row_index("@line", first)
-        first += frame.height
-        waiting.append(frame)
+        waiting.append(_csv_rows(path, header, block, first, pick))
+        first += waiting[-1].height
         if sum(one.height for one in waiting) >= rows:
-            yield from pl.concat(waiting).iter_slices(rows)
+            yield from _without_blank_lines(waiting).iter_slices(rows)
             waiting = []
-    if waiting or first == 2:
-        yield pl.concat(waiting or [_csv_header(header, pick)])
+    if waiting:
+        yield _without_blank_lines(waiting)
 
 
-def _csv_header(header: bytes, pick: Pick) -> pl.DataFrame:
-    frame = pl.read_csv(header, infer_schema=False)
-    return frame.select(pick(frame.schema)).with_row_index("@line", 2)
+def _csv_rows(path: Path, header: bytes, block: bytes, first: int, pick: Pick) -> pl.DataFrame:
+    try:
+        frame = pl.read_csv(header + block, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        where = f"lines {first} to {first + block.count(b'\n')}: " if block else ""
+        raise InvalidInputError(f"{path}: cannot be read: {where}{_reason(error)}") from error
+    blank = pl.all_horizontal(pl.all().is_null()).alias("@blank")
+    return frame.select(blank, *pick(frame.schema)).with_row_index("@line", first)
+
+
+def _without_blank_lines(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat(frames).filter(~pl.col("@blank")).drop("@blank")
 
 
 def _whole_rows(path: Path, file: IO[bytes], read_bytes: int) -> Iterator[bytes]:

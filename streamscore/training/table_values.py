@@ -33,16 +33,17 @@ def source_columns(path: Path, schema: pl.Schema, spec: Spec) -> list[Expr]:
     sources = {name: _source(schema, keys) for name, keys in paths.items()}
     absent = sorted(".".join(paths[name]) for name in required if sources[name] is None)
     if absent:
-        raise InvalidInputError(
-            f"{path}: no column {', '.join(absent)}; it has {', '.join(schema) or 'none'}"
-        )
+        has = f"{path}: no column {', '.join(absent)}; it has {', '.join(schema) or 'none'}"
+        separated = len(schema) == 1 and any(mark in next(iter(schema)) for mark in ";\t|")
+        raise InvalidInputError(f"{has}; separate values by commas" if separated else has)
     return [source.alias(name) for name, source in sources.items() if source is not None]
 
 
 def _source(schema: pl.Schema, keys: tuple[str, ...]) -> Expr | None:
     """A value's column: named by its path with dots between, or a field of structs."""
-    if ".".join(keys) in schema:
-        return pl.col(".".join(keys))
+    if (kind := schema.get(".".join(keys))) is not None:
+        column = pl.col(".".join(keys))
+        return column.cast(pl.String, strict=False) if kind == pl.Binary else column
     column, inside = pl.col(keys[0]), dict[str, Any](schema).get(keys[0])
     for key in keys[1:]:
         inside = dict(inside).get(key) if isinstance(inside, pl.Struct) else None

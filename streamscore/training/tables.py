@@ -47,7 +47,7 @@ def accepted(path: Path, spec: Spec, rows: int = CHUNK_ROWS) -> Iterator[pl.Data
     for table in read_tables(path, spec, rows):
         if table.refusals:
             first = table.refusals[0]
-            more = f" (and {len(table.refusals) - 1:,} more rows)" if len(table.refusals) > 1 else ""
+            more = f" (and at least {len(table.refusals) - 1:,} more)" if len(table.refusals) > 1 else ""
             raise InvalidInputError(
                 f"{path}:{first.line}: {first.message}{more}; `streamscore check {path}` lists them all"
             )
