@@ -1,11 +1,11 @@
-"""What the whole stream_features handler costs: `apply_batch` with the wire client, DynamoDB emulated.
+"""What the whole stream_features handler costs: `apply_batch` with the wire client over HTTP.
 
     python benchmarks/handler.py [--days 30] [--batches 40] [--batch 500] [--labels] [--delay-ms 10]
 
 The features that ship, two entities, states loaded from a simulated history of the book's scale. First CPU by
-phase (process time of this process, its threads included; the emulator's is not); then the wall clock, with
-`--delay-ms` slept in every DynamoDB call. The emulator answers one call after another and shares the cores,
-so its part of the wall clock is measured and told: DynamoDB has no such queue. Ratios hold, seconds do not.
+phase over the emulator: process time of this process, its threads included. Then the wall clock, with every
+DynamoDB call answered `--delay-ms` late, over benchmarks/table_server.py: the emulator answers one call after
+another, which DynamoDB does not. Compare figures of one run only.
 """
 
 import argparse
@@ -17,16 +17,19 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 from uuid import uuid4
 
 import boto3
+from table_server import serving
 
 from common.dynamodb import DynamoDB
 from common.dynamodb_wire import Wire
 from common.quarantine import Quarantine
+from common.telemetry import meter
 from stream_features import handler as handlers
 from stream_features import store, turn
 from stream_features.events import decoder
@@ -34,7 +37,8 @@ from stream_features.spec import Spec, parse
 from streamscore.local import emulator as emulators
 from streamscore.producer.records import Selection, records
 from streamscore.simulator import Scale, simulate, to_frame
-from streamscore.training.load_state import load_state
+from streamscore.training.final_states import final_states
+from streamscore.training.load_state import load
 from streamscore.training.tables import read_events
 
 SPEC_PATH = Path(__file__).parents[1] / "src" / "features.toml"
@@ -50,7 +54,7 @@ class Target:
     outputs: dict[str, str]
 
     def client(self, service: str) -> Any:
-        return boto3.client(service)
+        return boto3.client(service, endpoint_url=self.endpoint)
 
 
 class Phases:
@@ -88,21 +92,6 @@ class Phases:
         setattr(owner, name, timed)
 
 
-class Slow(Wire):
-    """The wire client behind a network: every call takes `delay_s` longer; `answered_s` is the rest of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.delay_s = 0.0
-        self.calls = 0
-        self.spans: list[tuple[float, float]] = []
-
-    def _call(self, operation: str, request: dict[str, Any]) -> bytes:
-        self.calls += 1
-        time.sleep(self.delay_s)
-        return super()._call(operation, request)
-
-
 def lambda_events(
     spec: Spec, path: Path, since_ms: int, batch: int, labels: bool
 ) -> Iterator[dict[str, Any]]:
@@ -125,19 +114,18 @@ def _entry(data: bytes, sequence: int, arrival_ms: int) -> dict[str, Any]:
 
 @contextmanager
 def emulated(folder: Path) -> Iterator[Target]:
-    """An emulator with an empty state table; AWS clients of this process find it."""
+    """An emulator with an empty state table."""
     running = emulators.start(folder / "emulator")
-    os.environ |= {**emulators.CREDENTIALS, "AWS_ENDPOINT_URL": running.endpoint}
     try:
-        name = f"state-{uuid4().hex}"
-        boto3.client("dynamodb").create_table(
-            TableName=name,
+        target = Target(running.endpoint, {"StateTableName": f"state-{uuid4().hex}"})
+        target.client("dynamodb").create_table(
+            TableName=target.outputs["StateTableName"],
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
         )
-        yield Target(running.endpoint, {"StateTableName": name})
+        yield target
     finally:
         running.stop()
 
@@ -153,12 +141,63 @@ def measured(phases: Phases) -> None:
         phases.wrap(turn.Turn, name, "encode")
 
 
-def run(apply: Callable[[dict[str, Any]], Any], batches: list[dict[str, Any]]) -> tuple[int, float]:
-    """(records, wall seconds) of the batches; each must be done at once."""
-    began = time.perf_counter()
+def run(apply: Callable[[dict[str, Any]], Any], batches: list[dict[str, Any]]) -> tuple[int, list[float]]:
+    """How many records, and the wall seconds of each batch; each must be done at once."""
+    walls_s = []
     for batch in batches:
+        began = time.perf_counter()
         assert apply(batch) == {"batchItemFailures": []}
-    return sum(len(batch["Records"]) for batch in batches), time.perf_counter() - began
+        walls_s.append(time.perf_counter() - began)
+    return sum(len(batch["Records"]) for batch in batches), walls_s
+
+
+@dataclass
+class Bench:
+    """A history in a file, and the batches that follow it."""
+
+    spec: Spec
+    path: Path
+    until_ms: int
+    given: argparse.Namespace
+
+    def lane(self, target: Target) -> tuple[Callable[[dict[str, Any]], Any], Iterator[dict[str, Any]]]:
+        """The handler on a table that holds the history's states, and what comes after it."""
+        os.environ["AWS_ENDPOINT_URL"] = target.endpoint
+        load(target, final_states(self.spec, self.path, self.until_ms))
+        quarantine = Quarantine(lambda: None, "none", "bench")
+        table = target.outputs["StateTableName"]
+        made = handlers.Runtime(self.spec, decoder(self.spec), DynamoDB(Wire(), meter), table, quarantine)
+        source = lambda_events(self.spec, self.path, self.until_ms, self.given.batch, self.given.labels)
+        return lambda event: handlers.apply_batch(event, made, lambda: 900_000), source
+
+    def cpu(self, target: Target) -> None:
+        """CPU a record by phase, warm."""
+        apply, source = self.lane(target)
+        run(apply, list(itertools.islice(source, 5)))
+        batches = list(itertools.islice(source, self.given.batches))
+        phases = Phases()
+        measured(phases)
+        phases.start()
+        count, _ = run(apply, batches)
+        phases.stop()
+        total = sum(phases.seconds.values())
+        print(f"CPU, {count:,} records in batches of {self.given.batch}")
+        for name in ("decode", "read", "fold", "encode", "write", "other"):
+            seconds = phases.seconds.get(name, 0.0)
+            print(f"  {name:8} {1e6 * seconds / count:7.1f} us a record {seconds / total:6.1%}")
+        print(f"  {'all':8} {1e6 * total / count:7.1f} us a record")
+
+    def wall(self, target: Target, delay: Callable[[float], None]) -> None:
+        """Records a second on one lane, with and without a delay in every call."""
+        apply, source = self.lane(target)
+        run(apply, list(itertools.islice(source, 5)))
+        for delay_ms in (0.0, self.given.delay_ms):
+            delay(delay_ms)
+            _, walls_s = run(apply, list(itertools.islice(source, self.given.batches)))
+            median_s, best_s = median(walls_s), min(walls_s)
+            print(f"wall, {delay_ms:g} ms in every call: a batch takes {1e3 * median_s:.0f} ms (median)")
+            size = self.given.batch
+            print(f"  {size / median_s:,.0f} records/s on one lane, at best {size / best_s:,.0f}")
 
 
 def main() -> None:
@@ -169,48 +208,18 @@ def main() -> None:
     arguments.add_argument("--labels", action="store_true")
     arguments.add_argument("--delay-ms", type=float, default=10)
     given = arguments.parse_args()
-    spec = parse(SPEC_PATH.read_text())
-    with tempfile.TemporaryDirectory() as folder, emulated(Path(folder)) as target:
-        path = Path(folder) / "events.parquet"
-        history = to_frame(simulate(Scale(days=given.days + 10, start=date(2024, 1, 1)), 0))
-        history.write_parquet(path)
-        until_ms = int(date(2024, 1, 1).strftime("%s")) * 1000 + given.days * DAY_MS
-        print(f"{load_state(target, spec, path, until_ms):,} states loaded", flush=True)
-        source = lambda_events(spec, path, until_ms, given.batch, given.labels)
-        report(spec, target, source, given)
-
-
-def report(spec: Spec, target: Target, source: Iterator[dict[str, Any]], given: argparse.Namespace) -> None:
-    """Warm up, then CPU by phase, then the wall clock without and with the delay."""
-    wire = Slow()
-    quarantine = Quarantine(lambda: None, "none", "bench")
-    made = handlers.Runtime(spec, decoder(spec), DynamoDB(wire), target.outputs["StateTableName"], quarantine)
-
-    def apply(event: dict[str, Any]) -> Any:
-        return handlers.apply_batch(event, made, lambda: 900_000)
-
-    def batches(count: int) -> list[dict[str, Any]]:
-        return list(itertools.islice(source, count))
-
-    run(apply, batches(5))
-    phases = Phases()
-    measured(phases)
-    cpu_batches = batches(given.batches)
-    wire.calls = 0
-    phases.start()
-    count, wall_s = run(apply, cpu_batches)
-    phases.stop()
-    total = sum(phases.seconds.values())
-    print(
-        f"batch {given.batch}, {count:,} records, {wire.calls / len(cpu_batches):.1f} DynamoDB calls a batch"
-    )
-    for name in ("decode", "read", "fold", "encode", "write", "other"):
-        seconds = phases.seconds.get(name, 0.0)
-        print(f"  {name:8} {1e6 * seconds / count:7.1f} us CPU a record {seconds / total:6.1%}")
-    print(f"  {'all':8} {1e6 * total / count:7.1f} us CPU a record, {count / wall_s:,.0f} records/s wall")
-    wire.delay_s = given.delay_ms / 1000
-    count, wall_s = run(apply, batches(given.batches))
-    print(f"with {given.delay_ms:g} ms in every call: {count / wall_s:,.0f} records/s wall on one lane")
+    os.environ |= emulators.CREDENTIALS
+    start = date(2024, 1, 1)
+    until_ms = int(datetime(start.year, 1, 1, tzinfo=UTC).timestamp() * 1000) + given.days * DAY_MS
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        simulated = simulate(Scale(days=given.days + 10, start=start), 0)
+        to_frame(simulated).write_parquet(folder / "events.parquet")
+        bench = Bench(parse(SPEC_PATH.read_text()), folder / "events.parquet", until_ms, given)
+        with serving() as (endpoint, delay):
+            bench.wall(Target(endpoint, {"StateTableName": "state"}), delay)
+        with emulated(folder) as target:
+            bench.cpu(target)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,19 @@ from stream_features.columns import Bools, Floats, Vectors
 from stream_features.ops import OPS
 from stream_features.spec_model import Feature, Spec
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def fill(spec: Spec, is_event: Bools, features: Vectors) -> None:
     """Fill the derived columns of `features` float32[n, F] in place, for the rows that are events.
 
     What they read is float32, with defaults applied; it is computed in float64 and rounded once. A division
-    by zero, or by a missing value, is missing; then the feature's own default applies.
+    by zero, a missing input and what float32 cannot hold give NaN; then the feature's own default applies.
     """
     for place in _places(spec):
         feature = spec.features[place]
         answer = _answer(feature, *(_column(spec, name, features) for name in _inputs(feature)))
-        if feature.default is not None:
-            answer[np.isnan(answer)] = feature.default
+        answer[~(np.abs(answer) <= _LARGEST)] = np.nan if feature.default is None else feature.default
         features[is_event, place] = answer[is_event]
 
 

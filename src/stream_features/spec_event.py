@@ -76,8 +76,8 @@ def _exact_events(table: Table) -> int:
     number = table.content.get("exact_events", DEFAULT_EXACT_EVENTS)
     if type(number) is not int or not 1 <= number <= MAX_EXACT_EVENTS:
         table.refuse(
-            f"exact_events must be a whole number from 1 to {MAX_EXACT_EVENTS:,}: of an entity, so many events "
-            "are kept one by one",
+            f"exact_events must be a whole number from 1 to {MAX_EXACT_EVENTS:,}: of an entity, so many "
+            "events are kept one by one",
             "exact_events",
         )
     return number

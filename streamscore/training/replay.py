@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from common.errors import InvalidInputError
 from stream_features.columns import NULL, Columns, Group, Ints, Vectors, text_hash, used_fields
-from stream_features.events import label_hashes
 from stream_features.kernel import fold
 from stream_features.ops import OPS
 from stream_features.spec_model import Field, Spec
@@ -35,13 +34,12 @@ class _Labels:
     known_ms: Ints
     time_ms: Ints
     label: NDArray[np.bool_]
-    hashes: NDArray[np.uint64]
     codes: tuple[Codes, ...]
 
     def part(self, first: int, end: int | None) -> "_Labels":
         cut = slice(first, end)
         codes = tuple(codes[cut] for codes in self.codes)
-        return _Labels(self.known_ms[cut], self.time_ms[cut], self.label[cut], self.hashes[cut], codes)
+        return _Labels(self.known_ms[cut], self.time_ms[cut], self.label[cut], codes)
 
 
 class Replay:
@@ -102,8 +100,7 @@ class Replay:
             time_ms = rows[self.spec.event.time].to_numpy()[told]
             label = rows[name].fill_null(False).to_numpy()[told]
             own = tuple(some[told] for some in codes)
-            hashes = label_hashes(rows[self.spec.event.id].gather(told).to_list())
-            self._waiting.append(_Labels(time_ms + known_after_ms, time_ms, label, hashes, own))
+            self._waiting.append(_Labels(time_ms + known_after_ms, time_ms, label, own))
 
     def _known(self, until_ms: int) -> list[_Labels]:
         """Take the waiting labels that are known by then."""
@@ -174,10 +171,6 @@ def _columns(
         is_event=order >= count,
         fields=fields,
         label=np.concatenate([*(some.label for some in labels), np.zeros(len(times), np.bool_)])[order],
-        label_time_ms=np.where(order < count, known[order], 0),
-        label_hash=np.concatenate([*(some.hashes for some in labels), np.zeros(len(times), np.uint64)])[
-            order
-        ],
     )
     return columns, order
 

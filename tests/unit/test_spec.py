@@ -131,3 +131,27 @@ def test_label_features_need_a_label():
 def test_a_spec_without_its_parts_is_refused(text):
     with pytest.raises(InvalidInputError):
         parse(text)
+
+
+SHIPPED_HASHES = {
+    "amount": "9ab64d01016756e3",
+    "is_weekend": "a5c136e26953ff9a",
+    "is_night": "ee15806e38951891",
+    "customer_count_1d": "0aed9656cd2c140f",
+    "customer_count_7d": "803b5025c9d612de",
+    "customer_count_30d": "48906239307ba664",
+    "customer_amount_mean_1d": "7571a42e5fd8d5ac",
+    "customer_amount_mean_7d": "937e15f6c9e4ee28",
+    "customer_amount_mean_30d": "57b78a383e60c121",
+    "terminal_count_1d": "83af42b084dfa6bc",
+    "terminal_count_7d": "7e47abfa22c751f6",
+    "terminal_count_30d": "e6c68c94cc04c7f9",
+    "terminal_risk_1d": "f491325d3a3e60ac",
+    "terminal_risk_7d": "c09bd9d200ca4542",
+    "terminal_risk_30d": "4c581c0b4ecb96ef",
+}
+
+
+def test_the_definition_hashes_of_what_shipped_never_change():
+    spec = parse(SHIPPED.read_text())
+    assert dict(zip(spec.feature_names, spec.definition_hashes, strict=True)) == SHIPPED_HASHES
