@@ -5,7 +5,7 @@ STAGE ?= dev
 ARGS ?=
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: ## .venv, the emulator and nothing else (every other target does it by itself)
 	@scripts/bootstrap.sh app emulator
@@ -16,6 +16,9 @@ demo: setup ## everything from nothing: stack, history, model, live events, chec
 test: setup ## unit, integration and end-to-end tests, on the local stack
 	@$(BIN)/pytest -q $(ARGS)
 
+test-nightly: setup ## every property test with 10,000 examples: hours
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -m hypothesis $(ARGS)
+
 check: setup ## lint, types, import rules, template lint
 	@scripts/bootstrap.sh sam
 	@$(BIN)/ruff check .
@@ -25,6 +28,11 @@ check: setup ## lint, types, import rules, template lint
 	@$(BIN)/python scripts/readme_commands.py --check
 	@$(BIN)/cfn-lint template.yaml
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
+
+bench: setup ## speed, bytes and write units of the feature engine, side by side with other engines: tables in Markdown
+	@scripts/bootstrap.sh bench
+	@$(BIN)/python benchmarks/online.py
+	@$(BIN)/python benchmarks/offline.py
 
 build: setup ## sam build without Docker, and proof that every handler imports with what Lambda will have
 	@scripts/bootstrap.sh sam
@@ -47,4 +55,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test check build invoke deploy readme lock clean
+.PHONY: help setup demo test test-nightly check bench build invoke deploy readme lock clean

@@ -7,13 +7,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from hypothesis import settings
 
 from streamscore.local import emulator as emulators
 from streamscore.local import stack as stacks
+from tests import profiles
 
-settings.register_profile("streamscore", deadline=None)  # a busy machine is slow, not wrong
-settings.load_profile("streamscore")
+profiles.register()
 
 
 @pytest.fixture(scope="session")

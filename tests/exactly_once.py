@@ -9,62 +9,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from stream_features.events import Event, Label, event_hash, label_hash
+import msgspec
+
+from stream_features.events import Event, Label
 from stream_features.protocol import Applied, Read, Save, Saved, apply_delivery
-from stream_features.spec import Spec, parse
-from stream_features.state import LabelRow, Row, Stored, decode_out, shard_number
+from stream_features.state import CUTOVER_KEY, LabelRow, Row, Stored, decode_out, shard_number
 from stream_features.turn import Write
 from stream_features.verdict import Delivery
-
-DAY_MS = 86_400_000
-T0_MS = 1_700_000_000_000
-FEATURE = """
-[[feature]]
-name = "{entity}_{op}_{{window}}"
-entity = "{entity}"
-op = "{op}"
-windows = ["90d"]
-"""
-SPEC: Spec = parse(
-    """
-[event]
-id = "id"
-time = "time"
-label = "fraud"
-label_known_after = "1d"
-keep = ["amount"]
-fields = { amount = "int" }
-[entities]
-customer = "customer"
-terminal = "terminal"
-"""
-    + "".join(
-        FEATURE.format(entity=e, op=o) for e in ("customer", "terminal") for o in ("count", "label_count")
-    )
-    + "".join(FEATURE.format(entity=e, op="sum") + 'of = "amount"\n' for e in ("customer", "terminal"))
-)
+from tests.exactly_once_streams import SPEC, T0_MS, Streams
 
 Choose = Callable[[int], int]
-Streams = dict[str, list[tuple[int, list[Event | Label]]]]
-
-
-def amount_of(name: str) -> int:
-    return 0 if name == "probe" else 1 << (ord(name) - ord("a")) % 24
-
-
-def event(name: str, minute: int, customer: str, terminal: str = "T", *, redrive: bool = False) -> Event:
-    """Event `a` has the amount 1, `b` 2, `c` 4 …: a sum over them says which were counted, and how often."""
-    amount = amount_of(name)
-    at = T0_MS + minute * 60_000
-    ids = (name, event_hash(name))
-    return Event(*ids, at, T0_MS, None, (customer, terminal), (amount,), (amount,), redrive)
-
-
-def label(name: str, minute: int, customer: str, terminal: str = "T", *, redrive: bool = False) -> Label:
-    """The label of event `name`: a fraud, known a day later."""
-    at = T0_MS + minute * 60_000
-    ids = (name, label_hash(name))
-    return Label(*ids, at, T0_MS, True, at + DAY_MS, (customer, terminal), redrive)
 
 
 @dataclass
@@ -73,6 +27,9 @@ class Table:
 
     items: dict[str, Stored] = field(default_factory=dict)
     rows: list[Row | LabelRow] = field(default_factory=list)
+
+    def get(self, key: str) -> Stored | None:
+        return self.items.get(key)
 
     def save(self, write: Write) -> Saved:
         if self.items.get(write.pk, Stored(0, b"", b"")).v != write.read_v:
@@ -95,7 +52,7 @@ class Lane:
 
 
 class World:
-    """Streams, a table, and the invocations between them."""
+    """Streams, a table (in memory unless told), and the invocations between them."""
 
     def __init__(
         self,
@@ -103,20 +60,23 @@ class World:
         choose: Choose,
         faults: int = 0,
         parents: dict[str, str] | None = None,
+        *,
         give_ups: int = 0,
+        table: Any = None,
     ) -> None:
         self.streams = {shard: list(records) for shard, records in streams.items()}
         self.parents = parents or {}
         self.choose = choose
         self.faults = faults
         self.give_ups = give_ups
-        self.table = Table()
+        self.table = Table() if table is None else table
         self.checkpoint = dict.fromkeys(streams, 0)
         self.failing = dict.fromkeys(streams, False)
         self.lanes: dict[str, Lane] = {}
         self.in_flight: list[Write] = []
         self.given_up: list[tuple[str, list[Event | Label]]] = []
         self.clock_ms = T0_MS
+        self.before_cutover = 0
 
     def run(self) -> "World":
         """Until everything is delivered and every write in flight has landed or failed."""
@@ -193,7 +153,7 @@ class World:
             lane.answers = {None: None, **dict.fromkeys(lane.request.keys)}
         for key in lane.request.keys:
             if key not in lane.answers:
-                lane.answers[key] = self.table.items.get(key)
+                lane.answers[key] = self.table.get(key)
                 break
         return fate != "crash"
 
@@ -229,54 +189,18 @@ class World:
             of_record = [n for n, (_, inside) in enumerate(batch) for _ in inside]
             done = of_record[applied.unfinished]
         self.failing[shard] = applied.unfinished is not None
+        self.before_cutover += applied.before_cutover
         self.checkpoint[shard] += done
 
     def _redrive(self) -> None:
         """What was given up goes back on the stream under new positions; no more faults from here on."""
         self.faults = self.give_ups = 0
         for shard, records in self.given_up:
-            again = [
-                (event if isinstance(r, Event) else label)(
-                    r.id, (r.time_ms - T0_MS) // 60_000, *r.entities, redrive=True
-                )
-                for r in records
-            ]
+            again = [msgspec.structs.replace(record, redrive=True) for record in records]
             self.streams[shard].append((self.streams[shard][-1][0] + 1000, again))
         self.given_up = []
 
 
-def counted(world: World, entity: str, value: str) -> dict[str, int]:
-    """How many events and labels an item has counted, and their amounts, by its features (not its ids)."""
-    names = [f"{entity}_{name}_90d" for name in ("count", "label_count", "sum")]
-    probe = event("probe", DAY_MS // 60_000, *((value, "?") if entity == "customer" else ("?", value)))
-    delivery = Delivery(
-        9, (1, 0), [probe], [(1, 0)], [(f"customer#{probe.entities[0]}", f"terminal#{probe.entities[1]}")]
-    )
-    steps = apply_delivery(SPEC, delivery, T0_MS)
-    request: Any = next(steps)
-    while isinstance(request, Read):
-        request = steps.send({k: world.table.items[k] for k in request.keys if k in world.table.items})
-    row = decode_out(request.writes[0].out).rows[0]
-    values = dict(zip(SPEC.feature_names, memoryview(row.vector).cast("f"), strict=True))
-    count, labels, total = (int(values[name]) for name in names)
-    return {"events": count - 1, "labels": labels, "amounts": total}
-
-
-def expected(streams: Streams, entity: int, value: str) -> dict[str, int]:
-    """What `counted` should say: every event and every label of the streams once."""
-    records = {
-        (r.id_hash, r) for s in streams.values() for _, rs in s for r in rs if r.entities[entity] == value
-    }
-    events = {r.id for _, r in records if isinstance(r, Event)}
-    labels = {r.id for _, r in records if isinstance(r, Label)}
-    return {"events": len(events), "labels": len(labels), "amounts": sum(map(amount_of, events))}
-
-
-def assert_no_row_saw_an_event_twice(world: World) -> None:
-    """Amounts are distinct powers of two: as many events as there are bits in their sum."""
-    for row in world.table.rows:
-        if isinstance(row, Row):
-            values = dict(zip(SPEC.feature_names, memoryview(row.vector).cast("f"), strict=True))
-            for entity in ("customer", "terminal"):
-                count, total = (int(values[f"{entity}_{name}_90d"]) for name in ("count", "sum"))
-                assert count == total.bit_count(), f"{row.id}: {entity} {count} events, amounts {total:b}"
+def marked(cutover_ms: int) -> Table:
+    """A table with nothing but a cut-over mark."""
+    return Table({CUTOVER_KEY: Stored(cutover_ms, b"", b"")})

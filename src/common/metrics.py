@@ -39,6 +39,12 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "DuplicatesDropped", "Count", _FEATURES, "Records known from another position: a producer's repeats."
     ),
+    Metric(
+        "RecordsBeforeCutover",
+        "Count",
+        _FEATURES,
+        "Records not later than the cut-over mark of `load-state --until`: the loaded states hold them.",
+    ),
     Metric("RecordsReplayed", "Count", _FEATURES, "Records already applied, delivered again after a retry."),
     Metric(
         "RecordsQuarantined",

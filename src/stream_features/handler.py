@@ -21,8 +21,6 @@ from stream_features.protocol import Applied, apply_delivery
 from stream_features.spec import Spec, parse
 from stream_features.store import StateTable, run
 
-LATENCIES_LOGGED = 50
-
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
@@ -94,19 +92,15 @@ def _report(intake: Intake, applied: Applied, quarantined: int, unfinished: str 
     count("LabelsApplied", sum(write.labels for write in applied.done))
     count("DuplicatesDropped", applied.duplicates)
     count("RecordsReplayed", applied.replays)
+    count("RecordsBeforeCutover", applied.before_cutover)
     count("RecordsQuarantined", quarantined)
     count("StateConflicts", applied.conflicts)
     count("StateItemsWritten", len(applied.done))
-    measure("FeatureLatency", _sample(sorted(now_ms - at for at in arrivals_ms)))
+    measure("FeatureLatency", [now_ms - at for at in arrivals_ms])
     if unfinished is not None:
         left = sum(int(record.sequence) >= int(unfinished) for record in intake.raw)
         count("RecordsUnfinished", left)
         logger().warning("batch unfinished", extra={"from_sequence": unfinished, "records": left})
-
-
-def _sample(latencies_ms: Sequence[int]) -> Sequence[int]:
-    """Every nth of the sorted values: at most LATENCIES_LOGGED keep the shape, and the log small."""
-    return latencies_ms[:: -(-len(latencies_ms) // LATENCIES_LOGGED) or 1]
 
 
 def _now_ms() -> int:

@@ -9,6 +9,7 @@ from common.records import Record, Refused, kinesis_records
 from stream_features.events import Decoder, Event, Label
 from stream_features.spec import Spec
 from stream_features.state import Order, item_key, shard_number
+from stream_features.turn import OUT_BUDGET_BYTES, row_bytes
 from stream_features.verdict import Delivery
 
 
@@ -31,6 +32,7 @@ def take(event: Mapping[str, Any], spec: Spec, decoder: Decoder) -> Intake:
     for record in taken:
         try:
             decoded = decoder.decode(record.data, record.arrival_ms)
+            _refuse_too_large(spec, record, decoded)
         except RecordRefusedError as error:
             refused.append(Refused(record, error.reason, str(error)))
             continue
@@ -41,6 +43,12 @@ def take(event: Mapping[str, Any], spec: Spec, decoder: Decoder) -> Intake:
     shard, start = _shard_and_start(event)
     delivery = Delivery(shard, start, records, [record.order for record in raw], keys)
     return Intake(delivery, raw, refused)
+
+
+def _refuse_too_large(spec: Spec, record: Record, decoded: Event | Label) -> None:
+    """Raises for a row that no item can carry: hundreds of kept fields, each within its bound."""
+    if 4 * len(record.data) > OUT_BUDGET_BYTES and row_bytes(spec, decoded) > OUT_BUDGET_BYTES:
+        raise RecordRefusedError("out_of_range", f"the row to score is beyond {OUT_BUDGET_BYTES} bytes")
 
 
 def _shard_and_start(event: Mapping[str, Any]) -> tuple[int, Order]:

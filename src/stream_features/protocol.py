@@ -5,6 +5,9 @@ against DynamoDB, or against a model of it with every fault at every step. The o
 read shared items, then primaries; fold; write primaries, their rows in `out`; only then write shared items,
 folded under the primaries' durable verdicts, and only with the records below the lowest whose primary is not
 durable. (Otherwise a crash leaves a terminal that holds events whose rows are not yet computed.)
+
+The cut-over mark is read with each delivery, once, before its verdicts: a mark remembered from an earlier
+delivery could be one that a later `load-state` has moved. What it covers is as good as not delivered.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -13,9 +16,9 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from stream_features.spec import Spec
-from stream_features.state import ABSENT, Stored
+from stream_features.state import ABSENT, CUTOVER_KEY, Stored, read_cutover
 from stream_features.turn import Part, Turn, Write, flushes
-from stream_features.verdict import Delivery, Verdict
+from stream_features.verdict import Delivery, Verdict, rows_after
 
 TRIES = 10
 
@@ -50,25 +53,41 @@ class Applied:
     conflicts: int = 0
     duplicates: int = 0
     replays: int = 0
+    before_cutover: int = 0
 
 
 type Steps[R] = Generator[Read | Save, Any, R]
+type Found = Mapping[str, Stored]
 
 
 def apply_delivery(spec: Spec, delivery: Delivery, now_ms: int) -> Steps[Applied]:
-    """Apply every record of the delivery; `now_ms` becomes the version of items that are new."""
+    """Apply every record later than the cut-over; `now_ms` becomes the version of items that are new."""
     applied = Applied()
+    cutover_ms = None
+    found: Found | None = None
     for first, end in flushes(spec, delivery):
-        cut = yield from _apply_part(Part(spec, delivery.part(first, end), now_ms), applied)
-        if cut is not None:
-            applied.unfinished = first + cut
-            break
+        stretch = delivery.part(first, end)
+        if first == 0:
+            shared = [key for keys in stretch.keys_by_entity()[1:] for key in keys]
+            found = yield Read([CUTOVER_KEY, *shared], 0)
+            if found is None:
+                applied.unfinished = 0
+                break
+            cutover_ms = read_cutover(found.get(CUTOVER_KEY))
+        rows = rows_after(stretch, cutover_ms)
+        applied.before_cutover += end - first - len(rows)
+        if rows:
+            part = Part(spec, stretch.only(rows), now_ms)
+            cut = yield from _apply_part(part, found if first == 0 else None, applied)
+            if cut is not None:
+                applied.unfinished = first + rows[cut]
+                break
     return applied
 
 
-def _apply_part(part: Part, applied: Applied) -> Steps[int | None]:
-    """Primaries, then shared items; the index of the first unfinished record, or None."""
-    turn, open_primaries = yield from _save_primaries(part, applied)
+def _apply_part(part: Part, found: Found | None, applied: Applied) -> Steps[int | None]:
+    """Primaries, then shared items, `found` if read already; the first unfinished record's index, or None."""
+    turn, open_primaries = yield from _save_primaries(part, found, applied)
     if turn is None:
         return 0
     cut = part.first_with(open_primaries)
@@ -76,7 +95,7 @@ def _apply_part(part: Part, applied: Applied) -> Steps[int | None]:
     return min((n for n in (cut, part.first_with(open_shared)) if n is not None), default=None)
 
 
-def _save_primaries(part: Part, applied: Applied) -> Steps[tuple[Turn | None, set[str]]]:
+def _save_primaries(part: Part, found: Found | None, applied: Applied) -> Steps[tuple[Turn | None, set[str]]]:
     """The last fold, and the primaries not durable under its verdicts.
 
     A conflict reads and folds everything again: another lane may have changed what the rows depend on.
@@ -85,9 +104,9 @@ def _save_primaries(part: Part, applied: Applied) -> Steps[tuple[Turn | None, se
     conflicts: set[str] = set()
     late: set[str] = set()
     for attempt in range(TRIES):
-        shared = (yield Read(part.shared, attempt)) if part.shared else {}
+        shared = found if attempt == 0 and found is not None else (yield from _read_shared(part, attempt))
         primaries = (yield Read(part.primaries, attempt)) if shared is not None else None
-        if primaries is None:
+        if shared is None or primaries is None:
             break
         turn = part.fold({**shared, **primaries})
         if attempt == 0:
@@ -97,6 +116,11 @@ def _save_primaries(part: Part, applied: Applied) -> Steps[tuple[Turn | None, se
         if not conflicts:
             break
     return turn, late | conflicts
+
+
+def _read_shared(part: Part, attempt: int) -> Steps[Found | None]:
+    found: Found | None = (yield Read(part.shared, attempt)) if part.shared else {}
+    return found
 
 
 def _save_shared(part: Part, turn: Turn, cut: int | None, applied: Applied) -> Steps[set[str]]:

@@ -9,6 +9,8 @@ import msgspec
 FieldKind = Literal["decimal", "float", "int", "string", "bool"]
 Scalar = str | int | float | bool
 
+DEFAULT_EXACT_EVENTS = 128
+
 
 class Field(msgspec.Struct, frozen=True, omit_defaults=True):
     """A field of an event. ``digits`` is the scale of a decimal: its values are integers × 10^digits."""
@@ -39,7 +41,7 @@ class EventSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     keep: tuple[str, ...] = ()
     max_age_ms: int | None = None
     fields: tuple[Field, ...] = ()
-    exact_events: int = 128
+    exact_events: int = DEFAULT_EXACT_EVENTS
 
 
 class Entity(msgspec.Struct, frozen=True):

@@ -91,11 +91,14 @@ class Mark(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Repeat(msgspec.Struct, array_like=True, frozen=True):
-    """Where a producer's duplicate lies that a watermark has passed and that can be delivered again."""
+    """Producer's duplicates that a watermark has passed and that can be delivered again, of one sequence.
+
+    `subs`: bit n stands for sub-sequence n, so that an aggregate of thousands takes few bytes.
+    """
 
     shard: int
     sequence: bytes
-    sub_sequence: int
+    subs: bytes
 
 
 class Memory(msgspec.Struct, array_like=True, frozen=True):
@@ -152,7 +155,7 @@ def cutover_item(until_ms: int) -> dict[str, dict[str, Any]]:
     """The item that `load-state --until` leaves, as DynamoDB attribute values; it has no ttl.
 
     The stream passes over events with a time, and labels with a label time, up to `until_ms`: the loaded
-    states hold them. Write it before the states, so that nothing is counted by both.
+    states hold them. It is written when all states are, so that a load that breaks off loses nothing.
     """
     return {"pk": {"S": CUTOVER_KEY}, "v": {"N": str(until_ms)}, "w": {"B": b""}, "s": {"B": b""}}
 
@@ -191,15 +194,14 @@ def decode_item(stored: Stored, shard: int) -> Item:
             item.arrival_ms = mark.arrival_s * 1000
     item.other_marks = tuple(mark for mark in marks if mark.shard != shard)
     if memory.repeats:
-        mine = [r for r in memory.repeats if r.shard == shard]
-        item.repeats = frozenset((int.from_bytes(r.sequence), r.sub_sequence) for r in mine)
+        item.repeats = frozenset(at for r in memory.repeats if r.shard == shard for at in _orders(r))
         item.other_repeats = tuple(r for r in memory.repeats if r.shard != shard)
     return item
 
 
 def kernel_blob(s: bytes) -> bytes:
-    """The kernel's part of an item's `s`."""
-    return _memory_decoder.decode(s).blob
+    """The kernel's part of an item's `s`; b"" of the cut-over mark's, which is empty."""
+    return _memory_decoder.decode(s).blob if s else b""
 
 
 def encode_item(item: Item, shard: int, now_ms: int) -> tuple[bytes, bytes]:
@@ -211,12 +213,24 @@ def encode_item(item: Item, shard: int, now_ms: int) -> tuple[bytes, bytes]:
         alive = {mark.shard for mark in marks}
         repeats = tuple(r for r in repeats if r.shard in alive)
     if item.repeats:
-        repeats += tuple(Repeat(shard, _packed(at[0]), at[1]) for at in sorted(item.repeats))
+        repeats += _repeats(shard, item.repeats)
     if item.mark != BEFORE_ALL:
         marks += (Mark(shard, _packed(item.mark[0]), item.mark[1], item.arrival_ms // 1000),)
     memory = Memory(STATE_VERSION, item.ids, item.labels, repeats, item.blob)
     return _encoder.encode(marks), _encoder.encode(memory)
 
 
-def _packed(sequence: int) -> bytes:
-    return sequence.to_bytes((sequence.bit_length() + 7) // 8)
+def _repeats(shard: int, orders: frozenset[Order]) -> tuple[Repeat, ...]:
+    subs: dict[int, int] = {}
+    for sequence, sub in sorted(orders):
+        subs[sequence] = subs.get(sequence, 0) | 1 << sub
+    return tuple(Repeat(shard, _packed(sequence), _packed(bits)) for sequence, bits in subs.items())
+
+
+def _orders(repeat: Repeat) -> list[Order]:
+    sequence, bits = int.from_bytes(repeat.sequence), int.from_bytes(repeat.subs)
+    return [(sequence, sub) for sub in range(bits.bit_length()) if bits >> sub & 1]
+
+
+def _packed(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8)

@@ -58,9 +58,9 @@ class Part:
         self.newest_arrival_ms = max(record.arrival_ms for record in delivery.records)
         self.ttls_s = [ttl_s(spec, entity, self.newest_arrival_ms) for entity in range(len(spec.entities))]
         self.columns = Columns.from_records(spec, delivery.records)
-        by_entity = list(zip(*delivery.keys, strict=True))
-        self.keys = [list(dict.fromkeys(column)) for column in by_entity]
-        self.codes = [_codes(column, keys) for column, keys in zip(by_entity, self.keys, strict=True)]
+        self.keys = delivery.keys_by_entity()
+        columns = zip(*delivery.keys, strict=True)
+        self.codes = [_codes(column, keys) for column, keys in zip(columns, self.keys, strict=True)]
 
     @property
     def primaries(self) -> Sequence[str]:

@@ -48,6 +48,15 @@ class Delivery:
         records, orders, keys = self.records[first:end], self.orders[first:end], self.keys[first:end]
         return Delivery(self.shard, self.start, records, orders, keys)
 
+    def only(self, rows: Sequence[int]) -> "Delivery":
+        """The records of `rows`, which ascend, of the same delivery."""
+        records, orders = [self.records[n] for n in rows], [self.orders[n] for n in rows]
+        return Delivery(self.shard, self.start, records, orders, [self.keys[n] for n in rows])
+
+    def keys_by_entity(self) -> list[list[str]]:
+        """For each entity the keys of its items, each once, as they first occur."""
+        return [list(dict.fromkeys(column)) for column in zip(*self.keys, strict=True)]
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -59,6 +68,14 @@ class Settled:
     verdicts: Sequence[Verdict]
     applies: Sequence[Sequence[bool]]
     deltas: Sequence[Sequence[int]]
+
+
+def rows_after(delivery: Delivery, cutover_ms: int | None) -> list[int]:
+    """The records that are later than the cut-over: an event by its time, a label by its own."""
+    if cutover_ms is None:
+        return list(range(len(delivery.records)))
+    rows = enumerate(delivery.records)
+    return [n for n, r in rows if (r.time_ms if isinstance(r, Event) else r.label_time_ms) > cutover_ms]
 
 
 def settle(delivery: Delivery, items: Mapping[str, Item]) -> Settled:

@@ -6,7 +6,7 @@ import click
 
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
-from streamscore.training.backfill import backfill, to_frame
+from streamscore.training.backfill import write_features
 from streamscore.training.files import written_whole
 
 
@@ -29,10 +29,8 @@ def command(events: Path, output: Path, spec_path: Path | None) -> None:
     """
     spec = read_spec(spec_path)
     with TerminalProgress().step("backfill", "events") as step:
-        result = backfill(spec, events)
         with written_whole(output) as beside:
-            to_frame(result).write_parquet(beside)
-        step.advance(len(result.ids))
-        step.note(f"{len(result.ids):,} events, {len(spec.features)} features → {output}")
-    if result.repeats:
-        click.echo(f"left out {result.repeats:,} events with the id of an earlier one", err=True)
+            done = write_features(spec, events, beside, advance=step.advance)
+        step.note(f"{done.events:,} events, {len(spec.features)} features → {output}")
+    if done.repeats:
+        click.echo(f"left out {done.repeats:,} events with the id of an earlier one", err=True)

@@ -1,16 +1,21 @@
 """`streamscore load-state`: the history that live events will find."""
 
 import json
+import time
 from pathlib import Path
 
 import click
 
+from common.errors import InvalidInputError
 from streamscore.cli._moment import moment_ms
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
 from streamscore.cli._stack import stage_options, target
-from streamscore.training.backfill import backfill
-from streamscore.training.load_state import Loaded, load, state_table
+from streamscore.training import cutover
+from streamscore.training.final_states import final_states
+from streamscore.training.load_state import Loaded, load
+
+DAY_MS = 86_400_000
 
 
 @click.command()
@@ -18,7 +23,7 @@ from streamscore.training.load_state import Loaded, load, state_table
 @click.option(
     "--until",
     metavar="TIME",
-    help="Only what had arrived by then: a date or an RFC 3339 time, UTC if it says no zone.",
+    help="Only what had arrived by then, and the stream passes over that: a date or an RFC 3339 time.",
 )
 @click.option("--replace", is_flag=True, help="Also overwrite items that the stream has written since.")
 @click.option(
@@ -40,19 +45,27 @@ def command(
 ) -> None:
     """Fold EVENTS and write each entity's final state to the stack's state table.
 
-    Running it again writes nothing new, and goes on where a run broke off. Do it before `streamscore start`:
-    items that the stream has written since are kept as they are.
+    With --until, the stream from then on passes over events and labels that are not later, so the whole file
+    may be put on it; without, put only what EVENTS does not hold. Running it again writes nothing new, and
+    goes on where a run broke off. Do it before `streamscore start`: items that the stream has written since
+    are kept as they are.
     """
-    until_ms = moment_ms(until, "--until")
-    spec = read_spec(spec_path)
-    table = state_table(target(stage, yes))
+    until_ms = _past(moment_ms(until, "--until"))
+    spec, stack = read_spec(spec_path), target(stage, yes)
+    if until_ms is not None:
+        cutover.check(stack, until_ms)
     progress = TerminalProgress()
     with progress.step("fold history", "events") as step:
-        history = backfill(spec, events, until_ms)
-        step.advance(len(history.ids))
+        final = final_states(spec, events, until_ms, advance=step.advance)
+    if until_ms is not None and until_ms - final.replay.newest_ms > DAY_MS:
+        click.echo(
+            f"EVENTS ends {(until_ms - final.replay.newest_ms) // DAY_MS} days before --until: "
+            "the stream will pass over what lies between",
+            err=True,
+        )
     with progress.step("write state", "items") as step:
-        step.expect(sum(map(len, history.names)))
-        loaded = load(table, history, until_ms, replace=replace, advance=step.advance)
+        step.expect(final.items)
+        loaded = load(stack, final, replace=replace, advance=step.advance)
         step.note(_told(loaded))
     if loaded.kept:
         click.echo(
@@ -60,7 +73,15 @@ def command(
         )
     if as_json:
         result = {"written": loaded.written, "unchanged": loaded.unchanged, "kept": loaded.kept}
-        click.echo(json.dumps({"events": len(history.ids), **result}))
+        click.echo(json.dumps({"events": final.replay.events, **result}))
+
+
+def _past(until_ms: int | None) -> int | None:
+    if until_ms is not None and until_ms > time.time() * 1000:
+        raise InvalidInputError(
+            "--until: lies in the future, and the stream would pass over all events until then"
+        )
+    return until_ms
 
 
 def _told(loaded: Loaded) -> str:

@@ -26,7 +26,8 @@ from streamscore.progress import Progress, Step
 from streamscore.training import backfill as backfills
 from streamscore.training import bundles, pointers
 from streamscore.training.backfill import Backfilled, backfill
-from streamscore.training.load_state import load, state_table
+from streamscore.training.final_states import final_states
+from streamscore.training.load_state import load
 from streamscore.training.tables import read_events
 from streamscore.training.train import train
 
@@ -115,8 +116,7 @@ def _backfill(spec: Spec, path: Path, steps: Steps) -> Backfilled:
 def _load_and_promote(stack: Stack, options: Options, prepared: Material, steps: Steps) -> None:
     """History into the state table, and a model trained on the labels known when it ends."""
     with steps("Load history into the state", "entities") as step:
-        history = backfill(options.spec, prepared.path, prepared.moment_ms)
-        load(state_table(stack), history, prepared.moment_ms, advance=step.advance)
+        load(stack, final_states(options.spec, prepared.path, prepared.moment_ms), advance=step.advance)
     features, bundle = options.folder / "features.parquet", options.folder / "bundle"
     with steps("Train a model") as step:
         known_ms = prepared.moment_ms - (options.spec.event.label_known_after_ms or 0)

@@ -1,20 +1,22 @@
-"""A whole file's features and final states, by the kernel that serves: one batch, in the order of arrival."""
+"""A file's features as they would have been served, and the states that it ends with."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+from polars.io.plugins import register_io_source
 
-from common.errors import InvalidInputError
-from stream_features.columns import NULL, Columns, Group, Ints, Vectors, text_hash, used_fields
-from stream_features.events import label_hashes
-from stream_features.kernel import fold
-from stream_features.ops import OPS
-from stream_features.spec_model import Field, Spec
-from streamscore.training.tables import accepted
+from stream_features.columns import Ints, Vectors
+from stream_features.spec_model import Spec
+from streamscore.training.ordering import CHUNK_ROWS, in_time_order
+from streamscore.training.replay import Chunk, Replay
+
+Advance = Callable[[int], None]
+ROW_GROUP_ROWS = 262_144
 
 
 @dataclass(frozen=True)
@@ -48,98 +50,108 @@ class Backfilled:
         return tuple(dict(zip(names.to_list(), blobs, strict=True)) for names, blobs in pairs)
 
 
-def backfill(spec: Spec, path: Path, until_ms: int | None = None) -> Backfilled:
+def backfill(
+    spec: Spec,
+    path: Path,
+    until_ms: int | None = None,
+    *,
+    rows: int = CHUNK_ROWS,
+    advance: Advance = lambda events: None,
+) -> Backfilled:
     """Fold the events of `path`; a label arrives at its event's time + label_known_after, before events then.
 
-    With `until_ms`, only what has arrived until then. InvalidInputError if the file cannot be used.
+    With `until_ms`, only what has arrived until then. The whole result is in memory: for a file larger than
+    that there are `write_features` and `load_state.final_states`. `advance` is told of the events as they are
+    done. InvalidInputError if the file cannot be used.
     """
-    rows = accepted(path, spec)
-    distinct = rows.unique(spec.event.id, keep="first", maintain_order=True)
-    if until_ms is not None:
-        distinct = distinct.filter(pl.col(spec.event.time) <= until_ms)
-    coded = [_coded(distinct[entity.field]) for entity in spec.entities]
-    events, labelled, order = _arrivals(spec, distinct, until_ms)
-    columns = _columns(spec, distinct, labelled, order)
-    groups = [
-        Group(
-            np.concatenate([codes[labelled], codes])[order], [b""] * len(names), np.ones(len(order), np.bool_)
+
+    def collect(chunks: Iterator[pl.DataFrame]) -> Backfilled:
+        replay = Replay(spec, until_ms)
+        done = list(told(replayed(replay, chunks), advance))
+        replay.finish()
+        events = pl.concat(chunk.rows for chunk in done)
+        return Backfilled(
+            spec=spec,
+            ids=events[spec.event.id],
+            time_ms=events[spec.event.time].to_numpy(),
+            entities=tuple(events[entity.field] for entity in spec.entities),
+            features=np.concatenate([chunk.features for chunk in done]),
+            labels=events[spec.event.label] if spec.event.label in events.columns else None,
+            names=tuple(values.names() for values in replay.values),
+            blobs=replay.blobs,
+            repeats=replay.repeats,
         )
-        for codes, names in coded
-    ]
-    folded = fold(spec, columns, groups)
-    return Backfilled(
-        spec=spec,
-        ids=distinct[spec.event.id],
-        time_ms=events,
-        entities=tuple(distinct[entity.field] for entity in spec.entities),
-        features=folded.features[columns.is_event] if len(labelled) else folded.features,
-        labels=distinct[spec.event.label] if spec.event.label in distinct.columns else None,
-        names=tuple(names for _, names in coded),
-        blobs=tuple(folded.blobs),
-        repeats=rows.height - distinct.height,
-    )
+
+    return in_time_order(path, spec, collect, rows)
+
+
+def write_features(
+    spec: Spec,
+    path: Path,
+    output: Path,
+    *,
+    rows: int = CHUNK_ROWS,
+    advance: Advance = lambda events: None,
+) -> Replay:
+    """Write the FEATURES table of `path` to `output` as it is computed; the replay has counted the events.
+
+    Memory holds about `rows` rows, each entity's state, and 8 bytes an event for its id.
+    """
+
+    def write(chunks: Iterator[pl.DataFrame]) -> Replay:
+        replay = Replay(spec)
+        frames = (_features(spec, chunk) for chunk in told(replayed(replay, chunks), advance))
+        first = next(frames)
+
+        def source(*_: Any) -> Iterator[pl.DataFrame]:
+            yield first
+            yield from frames
+
+        register_io_source(source, schema=first.schema).sink_parquet(
+            output, row_group_size=ROW_GROUP_ROWS, compression_level=1
+        )
+        return replay
+
+    return in_time_order(path, spec, write, rows, output.parent)
+
+
+def replayed(replay: Replay, chunks: Iterator[pl.DataFrame]) -> Iterator[Chunk]:
+    """The chunks as `replay` adds them."""
+    return (replay.add(chunk) for chunk in chunks)
+
+
+def told(chunks: Iterator[Chunk], advance: Advance) -> Iterator[Chunk]:
+    """The same chunks; `advance` hears of their events, and takes them back if the chunks break off."""
+    events = 0
+    try:
+        for chunk in chunks:
+            events += chunk.rows.height
+            advance(chunk.rows.height)
+            yield chunk
+    except BaseException:
+        advance(-events)
+        raise
 
 
 def to_frame(result: Backfilled) -> pl.DataFrame:
     """A FEATURES table: id, time (UTC), entities, one float32 column a feature in spec order, the label."""
     spec = result.spec
-    columns = [result.ids.alias(spec.event.id)]
-    columns.append(pl.Series(spec.event.time, result.time_ms).cast(pl.Datetime("ms", "UTC")))
-    columns += [s.alias(e.field) for e, s in zip(spec.entities, result.entities, strict=True)]
-    columns += [pl.Series(name, result.features[:, i]) for i, name in enumerate(spec.feature_names)]
+    columns = {spec.event.id: result.ids, spec.event.time: pl.Series(result.time_ms)}
+    columns |= {e.field: values for e, values in zip(spec.entities, result.entities, strict=True)}
     if result.labels is not None:
-        columns.append(result.labels.alias(spec.event.label or ""))
-    return pl.DataFrame({column.name: column for column in columns})
+        columns[spec.event.label or ""] = result.labels
+    return _table(spec, pl.DataFrame(columns), result.features)
 
 
-def _coded(values: pl.Series) -> tuple["np.ndarray[tuple[int], np.dtype[np.int32]]", pl.Series]:
-    """A number for each distinct value in order of appearance, and the values by their numbers."""
-    names = values.unique(maintain_order=True)
-    numbers = pl.DataFrame({"name": names}).with_row_index("code")
-    codes = pl.DataFrame({"name": values}).join(numbers, on="name", how="left", maintain_order="left")["code"]
-    return codes.cast(pl.Int32).to_numpy(), names
+def _features(spec: Spec, chunk: Chunk) -> pl.DataFrame:
+    return _table(spec, chunk.rows, chunk.features)
 
 
-def _arrivals(spec: Spec, rows: pl.DataFrame, until_ms: int | None) -> tuple[Ints, Ints, Ints]:
-    """The events' times, the rows that have a label known in time, and the order of [labels, events]."""
-    times = rows[spec.event.time].to_numpy()
-    if not any(OPS[feature.op].labels for feature in spec.features) or spec.event.label not in rows.columns:
-        return times, np.empty(0, np.int64), np.arange(len(times))
-    if spec.event.label_known_after_ms is None:
-        raise InvalidInputError('the spec has label features: [event] needs label_known_after, such as "7d"')
-    labelled = np.flatnonzero(rows[spec.event.label].is_not_null().to_numpy())
-    known = times[labelled] + spec.event.label_known_after_ms
-    if until_ms is not None:
-        labelled, known = labelled[known <= until_ms], known[known <= until_ms]
-    return times, labelled, np.argsort(np.concatenate([known, times]), kind="stable")
-
-
-def _columns(spec: Spec, rows: pl.DataFrame, labelled: Ints, order: Ints) -> Columns:
-    """Label records (for the rows `labelled`) and events as one batch, in the order of arrival."""
-    count, times = len(labelled), rows[spec.event.time].to_numpy()
-    events = np.zeros(rows.height, np.int64)
-    answers = rows[spec.event.label or ""].fill_null(False).to_numpy() if count else np.zeros(0, np.bool_)
-    hashes = np.zeros(count, np.uint64)
-    if count:
-        hashes = label_hashes(rows[spec.event.id].gather(labelled).to_list())
-    known = times[labelled] + (spec.event.label_known_after_ms or 0)
-    fields = {name: _values(spec.fields[name], rows[name]) for name in used_fields(spec)}
-    return Columns(
-        time_ms=np.concatenate([times[labelled], times])[order],
-        is_event=order >= count,
-        fields={name: np.concatenate([values[labelled], values])[order] for name, values in fields.items()},
-        label=np.concatenate([answers[labelled], events.astype(np.bool_)])[order],
-        label_time_ms=np.concatenate([known, events])[order],
-        label_hash=np.concatenate([hashes, events.astype(np.uint64)])[order],
-    )
-
-
-def _values(field: Field, column: pl.Series) -> "np.ndarray[tuple[int], np.dtype[np.int64 | np.float64]]":
-    """A field's column as the kernel takes it."""
-    if field.kind == "float":
-        return column.fill_null(float("nan")).to_numpy()
-    if field.kind == "string":
-        texts = column.unique().drop_nulls().to_list()
-        hashes = pl.Series([text_hash(text) for text in texts], dtype=pl.Int64)
-        column = column.replace_strict(texts, hashes, default=None, return_dtype=pl.Int64)
-    return column.cast(pl.Int64).fill_null(NULL).to_numpy()
+def _table(spec: Spec, rows: pl.DataFrame, features: Vectors) -> pl.DataFrame:
+    names = dict.fromkeys((spec.event.id, spec.event.time, *(entity.field for entity in spec.entities)))
+    columns = {name: rows[name] for name in names}
+    columns[spec.event.time] = columns[spec.event.time].cast(pl.Datetime("ms", "UTC"))
+    columns |= {name: pl.Series(features[:, i]) for i, name in enumerate(spec.feature_names)}
+    if spec.event.label in rows.columns:
+        columns[spec.event.label] = rows[spec.event.label]
+    return pl.DataFrame(columns)

@@ -3,18 +3,20 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from common.errors import InvalidInputError, RecordRefusedError
+from common.errors import RecordRefusedError
 from stream_features.events import Decoder, Event, decoder
 from stream_features.spec_model import Field, Spec
+from streamscore.training.sources import refused
 
 _NUMBER = re.compile(r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$", re.ASCII)
 _LABELS = {b"true": True, b"false": False, b"1": True, b"0": False, b"1.0": True, b"0.0": False}
@@ -43,18 +45,20 @@ def decode_rows(frame: pl.DataFrame, spec: Spec) -> tuple[pl.DataFrame, list[Ref
     return _decoded(records, spec)
 
 
-def read_json_lines(path: Path, spec: Spec) -> tuple[pl.DataFrame, list[Refusal]]:
-    """A file of one record a line; empty lines are ignored."""
-    try:
-        with path.open("rb") as lines:
-            numbered = ((number, line.strip()) for number, line in enumerate(lines, start=1))
-            rows, refusals = _decoded(((number, line) for number, line in numbered if line), spec)
-    except OSError as error:
-        raise InvalidInputError(f"{path}: cannot be read: {error.strerror}") from error
-    return rows.drop("@line"), refusals
+def read_json_lines(path: Path, spec: Spec, rows: int) -> Iterator[tuple[pl.DataFrame, list[Refusal]]]:
+    """A file of one record a line, `rows` records a time; empty lines are ignored."""
+    with refused(path), path.open("rb") as lines:
+        numbered = ((number, line.strip()) for number, line in enumerate(lines, start=1))
+        records, empty = ((number, line) for number, line in numbered if line), True
+        for some in batched(records, rows, strict=False):
+            decoded, refusals = _decoded(some, spec)
+            yield decoded.drop("@line"), refusals
+            empty = False
+        if empty:
+            yield _decoded((), spec)[0].drop("@line"), []
 
 
-def _decoded(records: Iterator[tuple[int, bytes]], spec: Spec) -> tuple[pl.DataFrame, list[Refusal]]:
+def _decoded(records: Iterable[tuple[int, bytes]], spec: Spec) -> tuple[pl.DataFrame, list[Refusal]]:
     ageless = msgspec.structs.replace(spec, event=msgspec.structs.replace(spec.event, max_age_ms=None))
     decode, rows, refusals = decoder(ageless), [], []
     for line, data in records:

@@ -1,6 +1,7 @@
 """Whole columns of a file to the values the spec declares; what is not certain stays unsettled."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from polars import Expr
@@ -8,6 +9,7 @@ from polars import Expr
 from common.errors import InvalidInputError
 from stream_features.spec_model import Field, Spec
 from stream_features.values import LIMIT, MAX_TEXT_BYTES
+from streamscore.training.uniform_times import uniform_times
 
 _RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]+)?[Zz]?$"
 # Two decimals of up to 15 figures are at least 2^-50 apart, so within half of that there is one; what is
@@ -16,26 +18,37 @@ _SURE = 10**15
 _NOISE = 2.0**-51
 
 
-def source_columns(path: Path, frame: pl.DataFrame, spec: Spec) -> list[Expr]:
-    """The columns the spec reads, under the spec's names; a nested field may have its path's name."""
+def source_columns(path: Path, schema: pl.Schema, spec: Spec) -> list[Expr]:
+    """The columns the spec reads, under the spec's names; InvalidInputError if a required one is absent."""
     event = spec.event
-    names = {name: name for name in (event.id, event.time, *(entity.field for entity in spec.entities))}
-    optional = {name for name in (event.label, event.trace) if name}
-    for field in event.fields:
-        dotted = ".".join(field.path)
-        names[field.name] = (
-            dotted if field.name not in frame.columns and dotted in frame.columns else field.name
-        )
-        if field.optional:
-            optional.add(field.name)
-    names |= {name: name for name in optional if name not in names}
-    absent = {
-        source for name, source in names.items() if source not in frame.columns and name not in optional
+    required = dict.fromkeys((event.id, event.time, *(entity.field for entity in spec.entities)))
+    paths: dict[str, tuple[str, ...]] = {
+        name: (name,) for name in (*required, event.label, event.trace) if name
     }
+    for field in event.fields:
+        plain = field.name in schema and not isinstance(schema[field.name], pl.Struct)
+        paths.setdefault(field.name, (field.name,) if plain else field.path)
+        if not field.optional:
+            required[field.name] = None
+    sources = {name: _source(schema, keys) for name, keys in paths.items()}
+    absent = sorted(".".join(paths[name]) for name in required if sources[name] is None)
     if absent:
-        has = ", ".join(column for column in frame.columns if column != "@line")
-        raise InvalidInputError(f"{path}: no column {', '.join(sorted(absent))}; it has {has}")
-    return [pl.col(source).alias(name) for name, source in names.items() if source in frame.columns]
+        has = f"{path}: no column {', '.join(absent)}; it has {', '.join(schema) or 'none'}"
+        separated = len(schema) == 1 and any(mark in next(iter(schema)) for mark in ";\t|")
+        raise InvalidInputError(f"{has}; separate values by commas" if separated else has)
+    return [source.alias(name) for name, source in sources.items() if source is not None]
+
+
+def _source(schema: pl.Schema, keys: tuple[str, ...]) -> Expr | None:
+    """A value's column: named by its path with dots between, or a field of structs."""
+    if (kind := schema.get(".".join(keys))) is not None:
+        column = pl.col(".".join(keys))
+        return column.cast(pl.String, strict=False) if kind == pl.Binary else column
+    column, inside = pl.col(keys[0]), dict[str, Any](schema).get(keys[0])
+    for key in keys[1:]:
+        inside = dict(inside).get(key) if isinstance(inside, pl.Struct) else None
+        column = column.struct.field(key)
+    return None if inside is None else column
 
 
 def settled(frame: pl.DataFrame, spec: Spec) -> pl.DataFrame:
@@ -43,7 +56,7 @@ def settled(frame: pl.DataFrame, spec: Spec) -> pl.DataFrame:
     event, schema = spec.event, frame.schema
     ids = dict.fromkeys((event.id, *(entity.field for entity in spec.entities)))
     values: dict[str, Expr] = {name: _identifier(pl.col(name), schema[name]) for name in ids}
-    values[event.time] = _time(pl.col(event.time), schema[event.time])
+    values[event.time] = _time(frame[event.time])
     required = list(values)
     for field in event.fields:
         if field.name in values:
@@ -78,15 +91,18 @@ def _identifier(column: Expr, kind: pl.DataType) -> Expr:
     return pl.lit(None, pl.String)
 
 
-def _time(column: Expr, kind: pl.DataType) -> Expr:
+def _time(column: pl.Series) -> Expr:
     """Epoch milliseconds from text, integers (seconds below 10^11) or datetimes; null where unsure."""
+    kind, values = column.dtype, pl.lit(column)
     if isinstance(kind, pl.Datetime):
-        found = column.cast(pl.Datetime("us")).dt.epoch("us").floordiv(1000)
+        found = values.cast(pl.Datetime("us")).dt.epoch("us").floordiv(1000)
     elif kind.is_integer():
-        number = column.cast(pl.Int64, strict=False)
+        number = values.cast(pl.Int64, strict=False)
         found = pl.when(number < 100_000_000_000).then(number * 1000).otherwise(number)
+    elif kind == pl.String and (uniform := uniform_times(column)) is not None:
+        found = pl.lit(uniform)
     elif kind == pl.String:
-        found = pl.when(column.str.contains(_RFC_3339)).then(_rfc3339(column))
+        found = pl.when(values.str.contains(_RFC_3339)).then(_rfc3339(values))
     else:
         return pl.lit(None, pl.Int64)
     return pl.when(found.is_between(0, LIMIT)).then(found)
@@ -118,13 +134,21 @@ def _fixed(column: Expr, kind: pl.DataType, digits: int) -> Expr:
         scaled = column.cast(pl.Int64, strict=False)
         bound = LIMIT // 10**digits
         return pl.when(scaled.is_between(-bound, bound)).then(scaled * 10**digits)
-    if kind.is_decimal():
-        column, kind = column.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end("."), pl.String()
+    if isinstance(kind, pl.Decimal):
+        return _rescaled(column.to_physical(), digits - kind.scale)
     number = _number(column, kind)
     scaled = (number * 10**digits).round()
     noise = (scaled / 10**digits - number).abs()
     certain = (noise <= number.abs() * _NOISE) & (scaled.abs() < _SURE)
     return pl.when(certain).then(scaled.cast(pl.Int64, strict=False))
+
+
+def _rescaled(scaled: Expr, more: int) -> Expr:
+    """Integers × 10^more, where that is one and within bounds; `scaled` is Int128."""
+    over, under = 10 ** max(more, 0), 10 ** max(-more, 0)
+    bound = LIMIT // over * under
+    whole = pl.when(scaled.is_between(-bound, bound)).then(scaled.floordiv(under) * over)
+    return pl.when(whole * under == scaled * over).then(whole.cast(pl.Int64))
 
 
 def _number(column: Expr, kind: pl.DataType) -> Expr:
@@ -148,7 +172,9 @@ def _answer(column: Expr, kind: pl.DataType) -> Expr:
     """A label: true or false, 1 or 0."""
     if kind == pl.Boolean:
         return column
-    if not (kind.is_numeric() or kind == pl.String):
+    if kind.is_numeric():
+        return pl.when(column == 1).then(True).when(column == 0).then(False)
+    if kind != pl.String:
         return pl.lit(None, pl.Boolean)
     words = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
     text = column.cast(pl.String).str.to_lowercase()

@@ -4,8 +4,6 @@ Whole columns are converted at once; a row that this cannot settle goes through 
 both give the same values and the same refusals.
 """
 
-import io
-import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import polars as pl
 from common.errors import InvalidInputError
 from stream_features.spec_model import Spec
 from streamscore.training.rows import Refusal, decode_rows, read_json_lines
+from streamscore.training.sources import JSON_LINES, frames
 from streamscore.training.table_values import settled, source_columns
 
 CHUNK_ROWS = 100_000
@@ -37,36 +36,46 @@ def read_events(path: Path, spec: Spec) -> Iterator[pl.DataFrame]:
 
     InvalidInputError if any row would be refused on the stream.
     """
-    rows = decimal_columns(accepted(path, spec), spec)
+    rows = pl.concat(accepted(path, spec)).sort(spec.event.time, maintain_order=True)
+    rows = decimal_columns(rows, spec)
     for start in range(0, rows.height, CHUNK_ROWS):
         yield rows.slice(start, CHUNK_ROWS)
 
 
-def accepted(path: Path, spec: Spec) -> pl.DataFrame:
-    """All rows in the order of time (stable), decimals scaled; else InvalidInputError names a refused row."""
-    table = read_table(path, spec)
-    if table.refusals:
-        first = table.refusals[0]
-        more = f" (and {len(table.refusals) - 1:,} more rows)" if len(table.refusals) > 1 else ""
-        raise InvalidInputError(
-            f"{path}:{first.line}: {first.message}{more}; `streamscore check {path}` lists them all"
-        )
-    return table.rows.sort(spec.event.time, maintain_order=True)
+def accepted(path: Path, spec: Spec, rows: int = CHUNK_ROWS) -> Iterator[pl.DataFrame]:
+    """The rows in file order, about `rows` a time, decimals scaled; InvalidInputError at a refused row."""
+    for table in read_tables(path, spec, rows):
+        if table.refusals:
+            first = table.refusals[0]
+            more = f" (and at least {len(table.refusals) - 1:,} more)" if len(table.refusals) > 1 else ""
+            raise InvalidInputError(
+                f"{path}:{first.line}: {first.message}{more}; `streamscore check {path}` lists them all"
+            )
+        yield table.rows
 
 
 def read_table(path: Path, spec: Spec) -> Table:
     """Every row of a .csv, .csv.gz, .csv.xz, .jsonl or .parquet file, converted or refused."""
+    tables = list(read_tables(path, spec))
+    return Table(pl.concat(table.rows for table in tables), [r for table in tables for r in table.refusals])
+
+
+def read_tables(path: Path, spec: Spec, rows: int = CHUNK_ROWS) -> Iterator[Table]:
+    """The same, about `rows` rows a time; at least one table."""
     if not path.is_file():
         raise InvalidInputError(f"{path}: no such file")
-    if path.name.endswith((".jsonl", ".ndjson")):
-        rows, refusals = read_json_lines(path, spec)
-        return Table(rows, refusals)
-    frame = _frame(path).with_row_index("@line", offset=1 if path.suffix == ".parquet" else 2)
-    frame = frame.select("@line", *source_columns(path, frame, spec))
+    if path.name.endswith(JSON_LINES):
+        yield from (Table(*decoded) for decoded in read_json_lines(path, spec, rows))
+        return
+    for frame in frames(path, rows, lambda schema: source_columns(path, schema, spec)):
+        yield _converted(frame, spec)
+
+
+def _converted(frame: pl.DataFrame, spec: Spec) -> Table:
     rows = settled(frame, spec)
-    doubtful = rows.filter(~pl.col("@settled"))["@line"]
-    if doubtful.is_empty():
+    if rows["@settled"].all():
         return Table(rows.drop("@line", "@settled"), [])
+    doubtful = rows.filter(~pl.col("@settled"))["@line"]
     decoded, refusals = decode_rows(frame.filter(pl.col("@line").is_in(doubtful.implode())), spec)
     both = pl.concat([rows.filter("@settled").drop("@settled"), decoded.select(rows.columns[:-1])])
     return Table(both.sort("@line").drop("@line"), refusals)
@@ -82,17 +91,3 @@ def decimal_columns(rows: pl.DataFrame, spec: Spec) -> pl.DataFrame:
         for field in spec.event.fields
         if field.kind == "decimal"
     )
-
-
-def _frame(path: Path) -> pl.DataFrame:
-    """The file's columns; those of text formats are all text."""
-    try:
-        if path.suffix == ".parquet":
-            return pl.read_parquet(path)
-        if path.name.endswith(".csv.xz"):
-            return pl.read_csv(io.BytesIO(lzma.decompress(path.read_bytes())), infer_schema=False)
-        if path.name.endswith((".csv", ".csv.gz")):
-            return pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, lzma.LZMAError, EOFError, OSError) as error:
-        raise InvalidInputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
-    raise InvalidInputError(f"{path}: not an EVENTS file; use .csv, .csv.gz, .csv.xz, .jsonl or .parquet")

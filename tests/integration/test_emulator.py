@@ -43,8 +43,12 @@ def stream_records(endpoint: str, table: str) -> list[Any]:
     arn = client_of(endpoint, "dynamodb").describe_table(TableName=table)["Table"]["LatestStreamArn"]
     streams = client_of(endpoint, "dynamodbstreams")
     shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
-    iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
-    records: list[Any] = streams.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
+    first = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    records: list[Any] = []
+    iterator = first["ShardIterator"]
+    while (page := streams.get_records(ShardIterator=iterator))["Records"]:
+        records += page["Records"]
+        iterator = page["NextShardIterator"]
     return records
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from common import aws
 from common.dynamodb import DynamoDB
@@ -98,10 +99,20 @@ def quarantined(runtime: Runtime, client: Callable[[str], Any]) -> Callable[[], 
     return read
 
 
+def images(emulator: Emulator, runtime: Runtime) -> list[dict[str, Any]]:
+    """Every item as it was written, in order."""
+    return [r["dynamodb"]["NewImage"] for r in stream_records(emulator.endpoint, runtime.state_table)]
+
+
+def sizeof(image: dict[str, Any]) -> int:
+    """About the bytes DynamoDB counts for an item."""
+    return sum(len(name) + len(next(iter(value.values()))) for name, value in image.items())
+
+
 def rows_of(emulator: Emulator, runtime: Runtime) -> list[state.Row]:
     """Every row that reached the table's stream, in order."""
-    images = [r["dynamodb"]["NewImage"] for r in stream_records(emulator.endpoint, runtime.state_table)]
-    return [row for image in images if "out" in image for row in decode_out(image["out"]["B"]).rows]
+    written = images(emulator, runtime)
+    return [row for image in written if "out" in image for row in decode_out(image["out"]["B"]).rows]
 
 
 def vector(row: state.Row) -> list[float]:
@@ -164,13 +175,90 @@ def test_labels_travel_in_out_beside_the_rows(runtime, items):
     assert out.labels == (state.LabelRow("a", True, NOW_MS + 9, NOW_MS, ("c1", "s1"), NOW_MS),)
 
 
-def test_rows_that_would_outgrow_an_item_are_written_in_several_flushes_in_order(runtime, items, emulator):
-    batch = [event(f"e{n:03}", note="n" * 1000) for n in range(500)]
-    assert apply_batch(kinesis_event(batch, NOW_MS), runtime, a_minute) == {"batchItemFailures": []}
+def aggregates(batch: list[dict[str, Any]], size: int) -> list[bytes | dict[str, Any]]:
+    """The batch as KPL aggregates of `size`; 1 for plain records."""
+    if size == 1:
+        return [*batch]
+    encoded = [json.dumps(each).encode() for each in batch]
+    return [aggregate(*encoded[n : n + size]) for n in range(0, len(encoded), size)]
+
+
+@pytest.mark.parametrize("size", [1, 250])
+def test_rows_that_would_outgrow_an_item_are_written_in_several_flushes_in_order(size, runtime, emulator):
+    """4 MB of rows, of one card but for a few between; each flush is a write, and none is near 400 KB."""
+    batch = [event(f"e{n:04}", "c2" if n % 100 == 7 else "c1", note="n" * 1000) for n in range(4000)]
+    lambda_event = kinesis_event(aggregates(batch, size), NOW_MS)
+    assert apply_batch(lambda_event, runtime, a_minute) == {"batchItemFailures": []}
+    for card, own in (("c1", 3960), ("c2", 40)):
+        rows = [row for row in rows_of(emulator, runtime) if row.entities[0] == card]
+        assert [row.id for row in rows] == [e["id"] for e in batch if e["card"] == card]
+        assert [vector(row)[0] for row in rows] == list(range(1, own + 1))
+    sizes = [sizeof(image) for image in images(emulator, runtime)]
+    assert max(sizes) < 400 * 1024
+
+
+def test_a_flush_that_fails_returns_its_first_record_and_what_follows_is_delivered_again_in_order(
+    runtime, emulator
+):
+    """Whatever call is the last that DynamoDB answers, nothing is lost and nothing comes twice."""
+    batch = [event(f"e{n:03}", note="n" * 1000) for n in range(600)]
+    pending, deliveries = kinesis_event(aggregates(batch, 100), NOW_MS)["Records"], 0
+    while pending:
+        deliveries += 1
+        stopped = replace(runtime, dynamodb=DynamoDB(Stopping(Wire(), after=4 * deliveries)))
+        answer = apply_batch({"Records": pending}, stopped, lambda: 0)
+        again = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        pending = [r for r in pending if again and r["kinesis"]["sequenceNumber"] >= again[0]]
+    assert deliveries > 1
     rows = rows_of(emulator, runtime)
-    assert [row.id for row in rows] == [e["id"] for e in batch]
-    assert [vector(row)[0] for row in rows] == list(range(1, 501))
-    assert len(items()["card#c1"]["out"]["B"]) < 400_000
+    assert [(row.id, vector(row)[0]) for row in rows] == [(e["id"], n) for n, e in enumerate(batch, 1)]
+
+
+class Stopping:
+    """A client whose connection breaks after some calls."""
+
+    def __init__(self, wire: Wire, after: int) -> None:
+        self._wire, self._left = wire, after
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            self._left -= 1
+            if self._left < 0:
+                raise ConnectionClosedError(endpoint_url="http://127.0.0.1")
+            return getattr(self._wire, operation)(**arguments)
+
+        return call
+
+
+def test_a_row_that_no_item_can_carry_is_quarantined(runtime, quarantined, emulator):
+    names = [f"k{n}" for n in range(300)]
+    fields = ", ".join(f'{name} = "string"' for name in names)
+    wide = parse(WIDE.format(fields=fields, keep=names))
+    wide_runtime = replace(runtime, spec=wide, decoder=decoder(wide))
+    least = {"id": "a", "at": NOW_MS, "card": "c"}
+    batch = [{**least, "id": kept, **dict.fromkeys(names, kept * 1000)} for kept in "ab"]
+    batch[0] = {**batch[0], **dict.fromkeys(names[100:], "")}
+    assert apply_batch(kinesis_event(batch, NOW_MS), wide_runtime, a_minute) == {"batchItemFailures": []}
+    assert [(line["reason"], json.loads(b64decode(line["payload"]))["id"]) for line in quarantined()] == [
+        ("out_of_range", "b")
+    ]
+    assert [row.id for row in rows_of(emulator, runtime)] == ["a"]
+
+
+WIDE = """
+[event]
+id = "id"
+time = "at"
+keep = {keep}
+fields = {{ {fields} }}
+[entities]
+card = "card"
+[[feature]]
+name = "card_count_{{window}}"
+entity = "card"
+op = "count"
+windows = ["1d"]
+"""
 
 
 # ---- what is bad is set aside, and what is good goes on ----
@@ -261,6 +349,24 @@ def test_a_repeated_record_changes_nothing(runtime, emulator, items):
     apply_batch(kinesis_event([event("a"), event("a"), event("b")], NOW_MS), runtime, a_minute)
     apply_batch(kinesis_event([event("a")], NOW_MS, first=FIRST_SEQUENCE + 9), runtime, a_minute)
     assert [(row.id, vector(row)) for row in rows_of(emulator, runtime)] == [("a", [1, 12.5]), ("b", [2, 25])]
+
+
+# ---- what a cut-over covers is passed over ----
+
+
+def test_records_up_to_the_cut_over_are_counted_and_neither_applied_nor_emitted(
+    runtime, items, emulator, client
+):
+    mark = state.cutover_item(NOW_MS)
+    client("dynamodb").put_item(TableName=runtime.state_table, Item=mark)
+    told = {**event("a"), "type": "label", "fraud": True, "label_time": NOW_MS}
+    later = {**told, "label_time": NOW_MS + 1}
+    batch = [event("a"), told, event("b", "c2", at=NOW_MS + 1), later]
+    assert apply_batch(kinesis_event(batch, NOW_MS), runtime, a_minute) == {"batchItemFailures": []}
+    assert [row.id for row in rows_of(emulator, runtime)] == ["b"]
+    assert items().keys() == {state.CUTOVER_KEY, "card#c1", "card#c2", "shop#s1"}
+    assert items()[state.CUTOVER_KEY] == mark
+    assert decode_out(items()["card#c1"]["out"]["B"]).labels[0].label_time_ms == NOW_MS + 1
 
 
 # ---- what is down is waited for, then delivered again ----

@@ -78,10 +78,10 @@ def test_a_request_names_its_operation_is_signed_with_the_session_token_and_carr
     outcomes = DynamoDB(Wire()).execute([Statement("UPDATE", [{"B": PACKED}])], a_minute)
     assert outcomes == [Outcome.OK]
     [(headers, body)] = service.asked
-    assert headers["X-Amz-Target"] == "DynamoDB_20120810.BatchExecuteStatement"
-    assert headers["Content-Type"] == "application/x-amz-json-1.0"
-    assert "/eu-west-1/dynamodb/aws4_request" in headers["Authorization"]
-    assert headers["X-Amz-Security-Token"] == "token"
+    assert headers["x-amz-target"] == "DynamoDB_20120810.BatchExecuteStatement"
+    assert headers["content-type"] == "application/x-amz-json-1.0"
+    assert "/eu-west-1/dynamodb/aws4_request" in headers["authorization"]
+    assert headers["x-amz-security-token"] == "token"
     assert base64.b64decode(body["Statements"][0]["Parameters"][0]["B"]) == PACKED
 
 

@@ -87,9 +87,17 @@ def test_kinesis_shards_are_numbered_as_kinesis_does_and_others_by_a_hash_apart_
     assert all(2**63 <= number < 2**64 for number in other)
 
 
+def test_thousands_of_duplicates_in_one_aggregate_take_few_bytes():
+    repeats = frozenset((SEQUENCE, n) for n in range(1, 10_000))
+    item = Item(1, mark=(SEQUENCE, 9_999), repeats=repeats)
+    assert len(encode_item(item, 1, NOW_MS)[1]) < 1_400
+    assert decode_item(stored(item, 1), 1).repeats == repeats
+
+
 def test_the_kernels_part_of_an_item_can_be_had_alone():
     _, s = encode_item(Item(1, blob=b"kernel"), 1, NOW_MS)
     assert kernel_blob(s) == b"kernel"
+    assert kernel_blob(b"") == b""
 
 
 ROW = Row("a", 1, 2, "00-trace", ("c1", "s1"), (1250, "web", None, True, 0.5), b"\x00\x00\x80?")

@@ -95,6 +95,21 @@ def test_parquet_may_hold_floats_datetimes_and_integer_ids(tmp_path):
     assert (second["id"], second["n"], second["lat"], second["fraud"]) == ("2", 3, None, True)
 
 
+def test_parquet_may_hold_structs_binary_text_and_no_value(tmp_path):
+    path = tmp_path / "e.parquet"
+    pl.DataFrame(
+        {"id": [b"1", b"2"], "at": [NOW] * 2, "card": ["a"] * 2, "amount": [1, 2], "deep": [{"n": 3}, None]}
+    ).write_parquet(path)
+    assert [(row["id"], row["n"]) for row in rows(path)] == [("1", 3), ("2", None)]
+
+
+def test_blank_lines_of_a_csv_are_no_rows_and_still_count_as_lines(tmp_path):
+    text = "id,at,card,amount\n\n1,2023-11-14T22:13:20,a,1\n,,,\n2,never,a,1\n\n"
+    table = read_table(written(tmp_path, "e.csv", text.encode()), SPEC)
+    assert table.rows["id"].to_list() == ["1"]
+    assert [refusal.line for refusal in table.refusals] == [5]
+
+
 def test_decimals_of_parquet_are_exact(tmp_path):
     path = tmp_path / "e.parquet"
     amounts = [Decimal("90071992547409.92"), Decimal("12.3000"), Decimal("-0.0500"), Decimal("100.0000")]
@@ -165,12 +180,17 @@ def test_what_float64_left_beside_a_decimal_is_that_decimal(tmp_path, text, cent
     ("name", "data", "says"),
     [
         ("e.csv", b"id,at,amount\n1,2,3\n", "no column card"),
+        ("e.csv", b"id;at;card;amount\n", "it has id;at;card;amount; separate values by commas"),
         ("e.csv", b"", "cannot be read"),
-        ("e.csv.xz", b"not xz", "cannot be read"),
+        ("e.csv", b"id,at,card,amount\n1,2,3,4\n5,6,7,8,9\n", "lines 2 to 4: a row has more values than"),
+        ("e.csv", b"id,at,card,amount\n1,2,caf\xe9,4\n", "not UTF-8; convert it"),
+        ("e.csv.xz", b"not xz", "not compressed as its name says"),
+        ("e.csv.gz", b"not gz", "not compressed as its name says"),
         ("e.csv.gz", b"\x1f\x8bnot gz", "cannot be read"),
+        ("e.csv.gz", gzip.compress(b"id,at,card,amount\n")[:-9], "ended before"),
         ("e.parquet", b"PAR1", "cannot be read"),
         ("e.xlsx", b"", "not an EVENTS file"),
-        ("e.jsonl", b'{"id": 1}\n{', r"e.jsonl:1: at: is missing \(and 1 more rows\)"),
+        ("e.jsonl", b'{"id": 1}\n{', r"e.jsonl:1: at: is missing \(and at least 1 more\)"),
         ("e.jsonl", b'{"type":"label","id":1,"at":1,"card":1,"fraud":true,"label_time":1}', "a label record"),
     ],
 )

@@ -1,0 +1,23 @@
+"""How hard property tests try: a little in `make test`, ten thousand examples in `make test-nightly`."""
+
+import os
+
+from hypothesis import settings
+
+NIGHTLY_EXAMPLES = 10_000
+
+
+def register() -> None:
+    """Make the profiles known to hypothesis and load the one that HYPOTHESIS_PROFILE names."""
+    settings.register_profile("streamscore", deadline=None)  # a busy machine is slow, not wrong
+    settings.register_profile("nightly", deadline=None, max_examples=NIGHTLY_EXAMPLES)
+    settings.load_profile(_profile())
+
+
+def examples(ordinary: int) -> int:
+    """`max_examples` for a test that names its own number: that, or more by the nightly profile."""
+    return max(ordinary, NIGHTLY_EXAMPLES) if _profile() == "nightly" else ordinary
+
+
+def _profile() -> str:
+    return os.environ.get("HYPOTHESIS_PROFILE", "streamscore")

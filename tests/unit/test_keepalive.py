@@ -1,0 +1,140 @@
+"""Connections are kept, and an answer that is not whole is none."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore.exceptions import (
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+
+from common.keepalive import Answer, KeepAlive
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Peer:
+    """A server that reads a request (its head is its whole) and sends the next of its answers, in any pieces.
+
+    None as an answer hangs up, as does the end of the list.
+    """
+
+    def __init__(self) -> None:
+        self.answers: list[list[bytes] | None] = []
+        self.connections = 0
+        self.hung_up = threading.Semaphore(0)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            while self.answers and connection.recv(65_536):
+                answer = self.answers.pop(0)
+                if answer is None:
+                    break
+                for piece in answer:
+                    connection.sendall(piece)
+        self.hung_up.release()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    made = Peer()
+    yield made
+    made.close()
+
+
+def post(client: KeepAlive) -> Answer:
+    return client.post(b"POST / HTTP/1.1\r\n\r\n", b"")
+
+
+def test_a_connection_serves_one_call_after_another(peer):
+    peer.answers = [[OK], [OK[:20], OK[20:45], OK[45:]], [OK], None]
+    client = KeepAlive(peer.url, 1, 1)
+    assert [post(client) for _ in range(3)] == [Answer(200, b"ok")] * 3
+    assert peer.connections == 1
+
+
+def test_a_connection_the_other_side_closed_meanwhile_is_not_used_again(peer):
+    peer.answers = [[OK]]
+    client = KeepAlive(peer.url, 1, 1)
+    post(client)
+    peer.hung_up.acquire(timeout=5)
+    peer.answers = [[OK]]
+    assert post(client) == Answer(200, b"ok")
+    assert peer.connections == 2
+
+
+def test_a_connection_is_not_kept_if_the_answer_says_so(peer):
+    peer.answers = [[OK.replace(b"Content", b"connection: Close\r\nCONTENT")], None, [OK]]
+    client = KeepAlive(peer.url, 1, 1)
+    assert post(client) == Answer(200, b"ok")
+    assert client._idle == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [b"HTTP/1.1 200 OK\r\n"],
+        [OK[:-1]],
+        [b"HTTP/1.1 200 OK\r\n\r\nok"],
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"],
+        [OK + b"more"],
+        [b"SSH-2.0-server\r\n\r\n"],
+        [b"x" * 70_000],
+    ],
+    ids=["none", "half a head", "half a body", "no length", "chunks", "too much", "no HTTP", "no end"],
+)
+def test_an_answer_that_is_not_whole_is_a_closed_connection_and_the_next_call_gets_a_new_one(peer, answer):
+    peer.answers = [answer]
+    client = KeepAlive(peer.url, 1, 1)
+    with pytest.raises(ConnectionClosedError):
+        post(client)
+    peer.answers = [[OK], None]
+    assert post(client) == Answer(200, b"ok")
+
+
+def test_an_answer_that_does_not_come_is_a_read_time_out(peer):
+    peer.answers = [[b""], None]
+    with pytest.raises(ReadTimeoutError):
+        post(KeepAlive(peer.url, 1, 0.05))
+
+
+def test_nobody_listening_is_told_at_once():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(EndpointConnectionError):
+        post(KeepAlive(f"http://127.0.0.1:{port}", 0.5, 1))
+
+
+def test_an_https_address_is_spoken_to_in_tls_only(peer):
+    peer.answers = [[OK]]
+    with pytest.raises(EndpointConnectionError):
+        post(KeepAlive(peer.url.replace("http:", "https:"), 1, 1))
+
+
+def test_calls_at_once_have_connections_of_their_own_and_keep_them(peer):
+    peer.answers = [[OK]] * 200 + [None] * 8
+    client = KeepAlive(peer.url, 1, 5)
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: post(client), range(200)))
+    assert answers == [Answer(200, b"ok")] * 200
+    assert 1 <= peer.connections <= 8
