@@ -66,7 +66,7 @@ def test_a_replay_is_served_as_backfilled_until_a_state_is_tampered_with(
 
     customer = rest["customer_id"][0]
     forget(running, f"customer#{customer}")
-    since = first["event_time"].max().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    since = first["event_time"].max()
     after = run(str(whole), "--replay", "--since", since, "--json")
 
     report = json.loads(after.stdout)
