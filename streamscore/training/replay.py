@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from common.errors import InvalidInputError
 from stream_features.columns import NULL, Columns, Group, Ints, Vectors, text_hash, used_fields
-from stream_features.events import label_hashes
 from stream_features.kernel import fold
+from stream_features.layout import source_field
 from stream_features.ops import OPS
 from stream_features.spec_model import Field, Spec
 from streamscore.training.known import Ids, Values
@@ -34,13 +34,12 @@ class _Labels:
     known_ms: Ints
     time_ms: Ints
     label: NDArray[np.bool_]
-    hashes: NDArray[np.uint64]
     codes: tuple[Codes, ...]
 
     def part(self, first: int, end: int | None) -> "_Labels":
         cut = slice(first, end)
         codes = tuple(codes[cut] for codes in self.codes)
-        return _Labels(self.known_ms[cut], self.time_ms[cut], self.label[cut], self.hashes[cut], codes)
+        return _Labels(self.known_ms[cut], self.time_ms[cut], self.label[cut], codes)
 
 
 class Replay:
@@ -101,8 +100,7 @@ class Replay:
             time_ms = rows[self.spec.event.time].to_numpy()[told]
             label = rows[name].fill_null(False).to_numpy()[told]
             own = tuple(some[told] for some in codes)
-            hashes = label_hashes(rows[self.spec.event.id].gather(told).to_list())
-            self._waiting.append(_Labels(time_ms + known_after_ms, time_ms, label, hashes, own))
+            self._waiting.append(_Labels(time_ms + known_after_ms, time_ms, label, own))
 
     def _known(self, until_ms: int) -> list[_Labels]:
         """Take the waiting labels that are known by then."""
@@ -149,21 +147,25 @@ def _columns(spec: Spec, rows: pl.DataFrame | None, labels: list[_Labels]) -> tu
     order = np.argsort(known, kind="stable")
     fields = {}
     for name in used_fields(spec):
-        own = np.empty(0, np.int64) if rows is None else _values(spec.fields[name], rows[name])
+        own = np.empty(0, np.int64) if rows is None else _source(spec, name, rows)
         fields[name] = np.concatenate([np.full(count, _nothing(own)), own])[order]
     columns = Columns(
         time_ms=np.concatenate([*(some.time_ms for some in labels), times])[order],
         is_event=order >= count,
         fields=fields,
         label=np.concatenate([*(some.label for some in labels), np.zeros(events, np.bool_)])[order],
-        label_time_ms=np.where(order < count, known[order], 0),
-        label_hash=np.concatenate([*(some.hashes for some in labels), np.zeros(events, np.uint64)])[order],
     )
     return columns, order
 
 
 def _nothing(values: NDArray[np.int64] | NDArray[np.float64]) -> int | float:
     return NULL if values.dtype == np.int64 else float("nan")
+
+
+def _source(spec: Spec, name: str, rows: pl.DataFrame) -> NDArray[np.int64] | NDArray[np.float64]:
+    """The column of a field, or of the ids of an entity."""
+    field = source_field(spec, name)
+    return _values(field, rows[field.name])
 
 
 def _values(field: Field, column: pl.Series) -> NDArray[np.int64] | NDArray[np.float64]:
