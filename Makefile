@@ -33,6 +33,7 @@ bench: setup ## speed, bytes and write units of the feature engine, side by side
 	@scripts/bootstrap.sh bench
 	@$(BIN)/python benchmarks/online.py
 	@$(BIN)/python benchmarks/offline.py
+	@$(BIN)/python benchmarks/state_size.py --size 300000 --heads 64 128
 
 build: setup ## sam build without Docker, and proof that every handler imports with what Lambda will have
 	@scripts/bootstrap.sh sam
