@@ -33,6 +33,8 @@ bench: setup ## speed, bytes and write units of the feature engine, side by side
 	@scripts/bootstrap.sh bench
 	@$(BIN)/python benchmarks/online.py
 	@$(BIN)/python benchmarks/offline.py
+	@$(BIN)/python benchmarks/handler.py
+	@$(BIN)/python benchmarks/contention.py
 
 build: setup ## sam build without Docker, and proof that every handler imports with what Lambda will have
 	@scripts/bootstrap.sh sam
