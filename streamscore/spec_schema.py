@@ -38,7 +38,7 @@ EVENT: dict[str, Schema] = {
     "fields": {
         "type": "object",
         "additionalProperties": {"type": "string", "pattern": FIELD_TYPE},
-        "description": "decimal(n), float, int, string or bool; then '?' if it may be missing; then '@ path'.",
+        "description": "decimal(n), float, int, string or bool; '?' if it may be missing; '@ path'.",
     },
 }
 
@@ -101,7 +101,7 @@ def schema() -> Schema:
                 "minProperties": 1,
                 "propertyNames": {"pattern": ENTITY_NAME},
                 "additionalProperties": _TEXT,
-                "description": "name = key of its id; the first is the primary entity, the stream's partition key.",
+                "description": "name = key of its id; the first is the stream's partition key.",
             },
             "feature": {
                 "type": "array",

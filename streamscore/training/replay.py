@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from common.errors import InvalidInputError
 from stream_features.columns import NULL, Columns, Group, Ints, Vectors, text_hash, used_fields
 from stream_features.kernel import fold
-from stream_features.layout import source_field
 from stream_features.ops import OPS
 from stream_features.spec_model import Field, Spec
 from streamscore.training.known import Ids, Values
 
 Codes = NDArray[np.int32]
+Fields = dict[str, NDArray[np.int64] | NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Replay:
         return known
 
     def _fold(self, rows: pl.DataFrame | None, codes: tuple[Codes, ...], labels: list[_Labels]) -> Vectors:
-        columns, order = _columns(self.spec, rows, labels)
+        columns, order = _columns(self.spec, rows, labels, self._fields(rows, codes))
         groups, touched = [], []
         for place, own in enumerate(codes):
             merged = np.concatenate([*(some.codes[place] for some in labels), own])[order]
@@ -128,6 +128,22 @@ class Replay:
                 blobs[code] = blob
         return folded.features[columns.is_event] if labels else folded.features
 
+    def _fields(self, rows: pl.DataFrame | None, codes: tuple[Codes, ...]) -> Fields:
+        """What features read of the events: a field, or an entity's id as a hash."""
+        fields: Fields = {}
+        entities = [entity.name for entity in self.spec.entities]
+        for name in used_fields(self.spec):
+            field = self.spec.fields.get(name)
+            if rows is None:
+                is_float = field is not None and field.kind == "float"
+                fields[name] = np.empty(0, np.float64) if is_float else np.empty(0, np.int64)
+            elif field:
+                fields[name] = _values(field, rows[name])
+            else:
+                place = entities.index(name)
+                fields[name] = self.values[place].hashes()[codes[place]]
+        return fields
+
 
 def _compact(codes: Codes, count: int) -> tuple[list[int], Codes]:
     """Which of `count` numbers occur, and `codes` as places among them."""
@@ -139,33 +155,28 @@ def _compact(codes: Codes, count: int) -> tuple[list[int], Codes]:
     return who.tolist(), place[codes]
 
 
-def _columns(spec: Spec, rows: pl.DataFrame | None, labels: list[_Labels]) -> tuple[Columns, Ints]:
+def _columns(
+    spec: Spec, rows: pl.DataFrame | None, labels: list[_Labels], events: Fields
+) -> tuple[Columns, Ints]:
     """Labels and events as one batch in the order of arrival, and that order of [labels, events]."""
-    count, events = sum(len(some.time_ms) for some in labels), 0 if rows is None else rows.height
+    count = sum(len(some.time_ms) for some in labels)
     times = np.empty(0, np.int64) if rows is None else rows[spec.event.time].to_numpy()
     known = np.concatenate([*(some.known_ms for some in labels), times])
     order = np.argsort(known, kind="stable")
-    fields = {}
-    for name in used_fields(spec):
-        own = np.empty(0, np.int64) if rows is None else _source(spec, name, rows)
-        fields[name] = np.concatenate([np.full(count, _nothing(own)), own])[order]
+    fields = {
+        name: np.concatenate([np.full(count, _nothing(own)), own])[order] for name, own in events.items()
+    }
     columns = Columns(
         time_ms=np.concatenate([*(some.time_ms for some in labels), times])[order],
         is_event=order >= count,
         fields=fields,
-        label=np.concatenate([*(some.label for some in labels), np.zeros(events, np.bool_)])[order],
+        label=np.concatenate([*(some.label for some in labels), np.zeros(len(times), np.bool_)])[order],
     )
     return columns, order
 
 
 def _nothing(values: NDArray[np.int64] | NDArray[np.float64]) -> int | float:
     return NULL if values.dtype == np.int64 else float("nan")
-
-
-def _source(spec: Spec, name: str, rows: pl.DataFrame) -> NDArray[np.int64] | NDArray[np.float64]:
-    """The column of a field, or of the ids of an entity."""
-    field = source_field(spec, name)
-    return _values(field, rows[field.name])
 
 
 def _values(field: Field, column: pl.Series) -> NDArray[np.int64] | NDArray[np.float64]:
