@@ -35,6 +35,7 @@ bench: setup ## speed, bytes and write units of the feature engine, side by side
 	@$(BIN)/python benchmarks/offline.py
 	@$(BIN)/python benchmarks/handler.py
 	@$(BIN)/python benchmarks/contention.py
+	@$(BIN)/python benchmarks/state_size.py --size 300000 --heads 64 128
 
 build: setup ## sam build without Docker, and proof that every handler imports with what Lambda will have
 	@scripts/bootstrap.sh sam

@@ -1,9 +1,10 @@
 """Backfilled features against a brute force over the raw file, on sampled rows.
 
-    python benchmarks/brute_force.py EVENTS [--spec SPEC] [--rows 20000]
+    python benchmarks/brute_force.py EVENTS.csv[.gz|.xz] [--spec SPEC] [--rows 20000] [--exact-events N]
 
-Shares no code with the kernel, the tables or the tests' oracle: csv rows, Decimal, Fraction, loops. Knows
-the operations of the card-fraud set-up only. Exit code 1 if one value differs in one bit.
+Shares no code with the kernel, the tables or the tests' oracle: csv rows, Decimal, Fraction, loops. It knows
+windows as they are defined, not tiles: if an entity has more events in a window than `exact_events`, give a
+larger number. Exit code 1 if one value differs in one bit. `handbook_every_op.toml` has every op but `ewma`.
 """
 
 import argparse
@@ -15,54 +16,165 @@ import math
 import random
 import sys
 import time
+from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from stream_features.spec import Feature, Spec, parse
 from streamscore.training.backfill import backfill
 
 OPEN = {".xz": lzma.open, ".gz": gzip.open}
+NAN = float("nan")
+MOST_DISTINCT = 128
+HISTORY_MS = 90 * 86_400_000
+PRECISE = Context(prec=60)
+
+type Value = Fraction | str | bool | None
 
 
-def read(path: Path, spec: Spec) -> list[dict[str, object]]:
-    """Rows by time: id, time in ms, entity values, cents of each field, fraud."""
-    opened = OPEN.get(path.suffix, open)
-    with opened(path, "rb") as raw:
+@dataclass(frozen=True)
+class Event:
+    """A row of the file; `values` are its fields and its entities' ids, by the names that features use."""
+
+    id: str
+    at_ms: int
+    fraud: bool
+    values: dict[str, Value]
+
+
+def read(path: Path, spec: Spec) -> list[Event]:
+    """The file's events by time, those of one time in the file's order."""
+    with OPEN.get(path.suffix, open)(path, "rb") as raw:
         rows = list(csv.DictReader(io.TextIOWrapper(raw, "utf-8")))
-    for row in rows:
-        moment = datetime.fromisoformat(row[spec.event.time].replace("Z", ""))
-        row["@ms"] = round(
-            (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000
-        )
-        row["@fraud"] = row[spec.event.label] in {"1", "true"}
-        for field in spec.event.fields:
-            row["@" + field.name] = Fraction(round(Decimal(row[field.name]), field.digits))
-    return sorted(rows, key=lambda row: row["@ms"])
+    return sorted((_event(row, spec) for row in rows), key=lambda event: event.at_ms)
 
 
-def value(feature: Feature, spec: Spec, row: dict, place: int, mine: list[tuple[int, dict]]) -> float:
-    """One feature of one row; `mine` are its entity's rows with their places."""
-    moment = datetime.fromtimestamp(row["@ms"] / 1000, tz=UTC)
-    if feature.entity is None:
-        return {
-            "value": lambda: float(row["@" + str(feature.of)]),
-            "is_weekend": lambda: float(moment.isoweekday() in {6, 7}),
-            "hour_between": lambda: float(feature.hours[0] <= moment.hour <= feature.hours[1]),
-        }[feature.op]()
-    end = row["@ms"] - feature.delay_ms
-    seen = [r for p, r in mine if p <= place and end - feature.window_ms < r["@ms"] <= end]
+def _event(row: dict[str, str], spec: Spec) -> Event:
+    moment = datetime.fromisoformat(row[spec.event.time].replace("Z", "")).replace(tzinfo=UTC)
+    at_ms = round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
+    values: dict[str, Value] = {entity.name: row[entity.field] for entity in spec.entities}
+    for field in spec.event.fields:
+        values[field.name] = _value(field.kind, field.digits, row[field.name])
+    return Event(row[spec.event.id], at_ms, row.get(spec.event.label or "") in {"1", "true"}, values)
+
+
+def _value(kind: str, digits: int, text: str) -> Value:
+    if text == "":
+        return None
+    if kind == "string":
+        return text
+    if kind == "bool":
+        return text in {"1", "true"}
+    return Fraction(round(Decimal(text), digits))
+
+
+def moment_of(event: Event) -> datetime:
+    return datetime.fromtimestamp(event.at_ms / 1000, tz=UTC)
+
+
+ALONE: dict[str, Callable[[Feature, Event], float]] = {
+    "value": lambda feature, event: float(event.values[str(feature.of)]),
+    "is_weekend": lambda _, event: float(moment_of(event).isoweekday() in {6, 7}),
+    "hour": lambda _, event: float(moment_of(event).hour),
+    "weekday": lambda _, event: float(moment_of(event).weekday()),
+    "hour_between": lambda feature, event: float(
+        feature.hours[0] <= moment_of(event).hour <= feature.hours[1]
+    ),
+}
+
+
+def holds(feature: Feature, event: Event) -> bool:
+    return all(event.values[name] == value for name, value in feature.where)
+
+
+def deviation(found: list[Fraction]) -> float:
+    """Of a sample, n - 1 below; the root to sixty digits."""
+    if len(found) < 2:
+        return NAN
+    mean = sum(found) / len(found)
+    square = sum((value - mean) ** 2 for value in found) / (len(found) - 1)
+    return float(PRECISE.sqrt(PRECISE.divide(Decimal(square.numerator), Decimal(square.denominator))))
+
+
+MEASURES: dict[str, Callable[[list[Fraction]], float]] = {
+    "sum": lambda found: float(sum(found, Fraction(0))),
+    "mean": lambda found: float(sum(found) / len(found)) if found else NAN,
+    "min": lambda found: float(min(found)) if found else NAN,
+    "max": lambda found: float(max(found)) if found else NAN,
+    "std": deviation,
+}
+
+
+def windowed(feature: Feature, spec: Spec, event: Event, mine: list[Event]) -> float:
+    """A feature over a window; `mine` are the entity's events in order, this one the last."""
+    end = event.at_ms - feature.delay_ms
+    seen = [e for e in mine if end - feature.window_ms < e.at_ms <= end and holds(feature, e)]
     if feature.op == "count":
         return float(len(seen))
-    if feature.op == "mean":
-        return float(sum(r["@" + str(feature.of)] for r in seen) / len(seen))
-    known = [r for r in seen if r["@fraud"] and r["@ms"] + spec.event.label_known_after_ms <= row["@ms"]]
+    if feature.op in MEASURES:
+        return MEASURES[feature.op]([e.values[feature.of] for e in seen if e.values[feature.of] is not None])
+    if feature.op == "distinct":
+        return float(min(len({e.values[feature.of] for e in seen} - {None}), MOST_DISTINCT))
+    if feature.op == "is_new":
+        return float(event.values[feature.of] not in [e.values[feature.of] for e in seen[:-1]])
+    known = [e for e in seen if e.fraud and e.at_ms + spec.event.label_known_after_ms <= event.at_ms]
+    if feature.op == "label_count":
+        return float(len(known))
     assert feature.op == "label_rate", feature.op
-    return len(known) / len(seen) if seen else feature.default
+    return len(known) / len(seen) if seen else NAN
+
+
+def historic(feature: Feature, event: Event, mine: list[Event]) -> float:
+    """A feature of this event and the one before."""
+    if len(mine) < 2 or event.at_ms - mine[-2].at_ms >= HISTORY_MS:
+        return NAN
+    before = mine[-2]
+    if feature.op == "since_last":
+        return (event.at_ms - before.at_ms) / 1000
+    if feature.op == "last":
+        return float(before.values[feature.of])
+    assert feature.op == "same_as_last", feature.op
+    return float(before.values[feature.of] == event.values[feature.of])
+
+
+def wanted(feature: Feature, spec: Spec, event: Event, mine: list[Event]) -> float:
+    """The feature by its definition."""
+    if feature.entity is None:
+        found = ALONE[feature.op](feature, event)
+    elif feature.window_ms:
+        found = windowed(feature, spec, event, mine)
+    else:
+        found = historic(feature, event, mine)
+    return feature.default if math.isnan(found) and feature.default is not None else found
+
+
+def histories(spec: Spec, events: list[Event]) -> dict[str, dict[Value, list[int]]]:
+    """For each entity and value the places of its events."""
+    owned: dict[str, dict[Value, list[int]]] = {e.name: defaultdict(list) for e in spec.entities}
+    for place, event in enumerate(events):
+        for name, mine in owned.items():
+            mine[event.values[name]].append(place)
+    return owned
+
+
+def crowded(spec: Spec, events: list[Event], owned: dict[str, dict[Value, list[int]]]) -> bool:
+    """Whether some entity has more than `exact_events` events within its longest window and delay."""
+    for name, values in owned.items():
+        reach_ms = max((f.window_ms + f.delay_ms for f in spec.features if f.entity == name), default=0)
+        for places in values.values():
+            pairs = zip(places, places[spec.event.exact_events :], strict=False)
+            if any(events[last].at_ms - events[first].at_ms < reach_ms for first, last in pairs):
+                return True
+    return False
 
 
 def main() -> int:
@@ -70,25 +182,32 @@ def main() -> int:
     arguments.add_argument("events", type=Path)
     arguments.add_argument("--spec", type=Path, default=Path(__file__).parents[1] / "src" / "features.toml")
     arguments.add_argument("--rows", type=int, default=20_000)
+    arguments.add_argument("--exact-events", type=int, help="instead of the spec's")
     given = arguments.parse_args()
     spec = parse(given.spec.read_text())
+    if given.exact_events:
+        event = msgspec.structs.replace(spec.event, exact_events=given.exact_events)
+        spec = msgspec.structs.replace(spec, event=event)
     started = time.process_time()
     result = backfill(spec, given.events)
     print(f"backfill: {len(result.ids):,} events in {time.process_time() - started:.2f} s CPU, file included")
-    rows = read(given.events, spec)
-    owned = {e.name: defaultdict(list) for e in spec.entities}
-    for place, row in enumerate(rows):
-        for entity in spec.entities:
-            owned[entity.name][row[entity.field]].append((place, row))
-    wrong = defaultdict(int)
-    chosen = random.Random(0).sample(range(len(rows)), min(given.rows, len(rows)))
+    events = read(given.events, spec)
+    assert all(first.at_ms <= last.at_ms for first, last in pairwise(events))
+    owned = histories(spec, events)
+    if crowded(spec, events, owned):
+        print("some windows reach beyond exact_events: expect differences there")
+    wrong: dict[str, int] = defaultdict(int)
+    chosen = random.Random(0).sample(range(len(events)), min(given.rows, len(events)))
     for place in chosen:
-        row = rows[place]
-        assert result.ids[place] == row[spec.event.id]
-        for i, feature in enumerate(spec.features):
-            entity = next((e for e in spec.entities if e.name == feature.entity), None)
-            mine = owned[entity.name][row[entity.field]] if entity else []
-            want, have = np.float32(value(feature, spec, row, place, mine)), result.features[place, i]
+        event = events[place]
+        assert result.ids[place] == event.id
+        mine = {}
+        for name, values in owned.items():
+            places = values[event.values[name]]
+            mine[name] = [events[other] for other in places[: bisect_right(places, place)]]
+        for column, feature in enumerate(spec.features):
+            want = np.float32(wanted(feature, spec, event, mine.get(str(feature.entity), [])))
+            have = result.features[place, column]
             wrong[feature.name] += not (want == have or (math.isnan(want) and math.isnan(have)))
     for name in spec.feature_names:
         print(f"{name:40} {len(chosen) - wrong[name]:,} of {len(chosen):,} equal")

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
+from functools import cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
@@ -73,6 +74,7 @@ def _log1p(number: float) -> float:
         return float((1 + Decimal(number)).ln())
 
 
+@cache
 def _zone(name: str | None) -> ZoneInfo:
     path = ("zoneinfo", *(name or "UTC").split("/"))
     with resources.files("tzdata").joinpath(*path).open("rb") as table:

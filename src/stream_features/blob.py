@@ -1,209 +1,276 @@
 """The bytes of an entity's state, read and written for many entities at once.
 
-A blob is a header, the keys of its columns, its event points (each a time of 5 bytes, counted back from the
-newest, and 4 bytes a column, or 8 if any value of the blob needs it), the times of its known positive labels,
-and the labels it remembers (16 bytes each). Equal states have equal bytes.
+A blob is: the version; how many columns, measures, memories and decays it has, and their keys; the newest
+event time; the lengths of its series; the width of each of their tracks; and the tracks. A series is a run
+of times, and of numbers that go with each. A time is kept as the gap to the next one (the last as the gap to
+the newest event), in milliseconds in the head and in units of the smallest tile elsewhere. Equal states have
+equal bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_features.columns import NULL, Bools, Ints
+from common.errors import InvalidInputError
+from stream_features.columns import NULL, Ints
 from stream_features.layout import Layout
+from stream_features.packing import Whole, pack, unpack
+from stream_features.tiles import FINE_MS
 
-VERSION = 1
-REMEMBERED_LABELS = 64
+VERSION = 2
 NEVER = NULL  # the newest time of an entity that has seen labels only
 
-_WIDE = 1
-_NARROW_NULL = int(np.iinfo(np.int32).min)
-_TIME_BYTES = 5
-_HEADER = np.dtype(
-    [
-        ("version", "u1"),
-        ("flags", "u1"),
-        ("columns", "u1"),
-        ("labels", "u1"),
-        ("events", "<u4"),
-        ("positives", "<u4"),
-        ("newest", "<i8"),
-    ]
-)
+_KEY_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Series:
+    """Runs of entries: `counts` consecutive ones belong to each entity, in the order of their times."""
+
+    counts: Ints
+    time_ms: Ints
+    tracks: tuple[Whole, ...]
+
+    def take(self, order: Ints) -> "Series":
+        """The runs of the entities in another order."""
+        first = (np.cumsum(self.counts) - self.counts)[order]
+        counts = self.counts[order]
+        at = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
+        return Series(counts, self.time_ms[at], tuple(track[at] for track in self.tracks))
 
 
 @dataclass(frozen=True)
 class States:
-    """The states of many entities. ``*_counts`` say how many consecutive entries belong to each entity.
+    """The states of many entities.
 
-    Event points are in the order (time, arrival), positives by time, remembered labels by arrival.
-    ``label_marks`` are the label's time × 2, plus 1 if it is positive.
+    ``head``: the newest events, one by one; tracks are the layout's columns. ``tiles``: older events by the
+    start of their tile; tracks are its measures. ``positives`` and ``positive_tiles`` (track: how many):
+    known positive labels by the time of their event. ``memories``: values (track) seen before the head's
+    events, in the order in which they were last seen, each by its tile then. ``tails``: none or one entry an
+    entity, the last event that has left the head; tracks are, for each decay of the layout, numerator and
+    denominator as of that event and as of the newest one, float64 seen as int64.
     """
 
     newest_ms: Ints
-    event_counts: Ints
-    event_ms: Ints
-    columns: tuple[Ints, ...]
-    positive_counts: Ints
-    positive_ms: Ints
-    label_counts: Ints
-    label_hashes: NDArray[np.uint64]
-    label_marks: Ints
+    head: Series
+    tiles: Series
+    positives: Series
+    positive_tiles: Series
+    tails: Series
+    memories: tuple[Series, ...]
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """All series, in the blob's order."""
+        fixed = (self.head, self.tiles, self.positives, self.positive_tiles, self.tails)
+        return fixed + self.memories
+
+    def take(self, order: Ints) -> "States":
+        """The states of the entities in another order."""
+        return _states(self.newest_ms[order], [series.take(order) for series in self.series])
+
+
+def _states(newest_ms: Ints, series: Sequence[Series]) -> States:
+    head, tiles, positives, positive_tiles, tails, *memories = series
+    return States(newest_ms, head, tiles, positives, positive_tiles, tails, tuple(memories))
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """The keys of a blob's parts (columns, measures, memories, decays), and what follows from them."""
+
+    keys: tuple[tuple[bytes, ...], ...]
+
+    @property
+    def prefix(self) -> bytes:
+        """The first bytes of every blob of this shape."""
+        counts = bytes([VERSION, *(len(keys) for keys in self.keys)])
+        return counts + b"".join(key for keys in self.keys for key in keys)
+
+    @property
+    def tracks(self) -> tuple[int, ...]:
+        """How many tracks each series has, beside its times."""
+        columns, measures, memories, decays = map(len, self.keys)
+        return (columns, measures, 0, 1, 4 * decays, *[1] * memories)
+
+    @property
+    def head_bytes(self) -> int:
+        """How many bytes stand before the tracks."""
+        series = len(self.tracks)
+        return len(self.prefix) + 8 + 2 * series + series + sum(self.tracks)
+
+    @staticmethod
+    def of(blob: bytes) -> "_Shape":
+        if blob[0] != VERSION:
+            raise InvalidInputError(
+                f"state: a blob of version {blob[0]}, this code reads {VERSION}; deploy the newer code"
+            )
+        ends = np.cumsum([0, *blob[1:5]]).tolist()
+        keys = [blob[5 + _KEY_BYTES * n : 5 + _KEY_BYTES * (n + 1)] for n in range(ends[-1])]
+        return _Shape(tuple(tuple(keys[start:end]) for start, end in pairwise(ends)))
 
 
 def decode(layout: Layout, blobs: Sequence[bytes]) -> States:
-    """The states in `blobs`; b"" is an entity without history. Columns the blob lacks are NULL."""
-    empty = _empty(layout)
+    """The states in `blobs`; b"" is an entity without history.
+
+    What a blob of another layout has in common with this one is kept; columns it lacks are NULL and measures
+    it lacks start from nothing. InvalidInputError for a blob of an unknown version.
+    """
+    own = _Shape(layout.parts)
+    prefix, empty = own.prefix, _empty(own)
     blobs = [blob or empty for blob in blobs]
-    header = np.frombuffer(b"".join([blob[: _HEADER.itemsize] for blob in blobs]), _HEADER)
-    if not np.all(header["version"] == VERSION):
-        raise ValueError(f"a state blob of an unknown version: {set(header['version'].tolist())}")
-    events, positives, labels = (header[name].astype(np.int64) for name in ("events", "positives", "labels"))
-    newest = header["newest"].astype(np.int64)
-    starts = _HEADER.itemsize + 4 * header["columns"].astype(np.int64)
-    ends = starts + _point_bytes(header["columns"].astype(np.int64), header["flags"] & _WIDE) * events
-    ages, columns = _points(layout, blobs, header, starts, ends)
-    memory = np.frombuffer(_cut(blobs, ends + 8 * positives, 16 * labels), "<u8").reshape(-1, 2)
-    return States(
-        newest_ms=newest,
-        event_counts=events,
-        event_ms=np.repeat(newest, events) - ages,
-        columns=columns,
-        positive_counts=positives,
-        positive_ms=np.frombuffer(_cut(blobs, ends, 8 * positives), "<i8"),
-        label_counts=labels,
-        label_hashes=memory[:, 0],
-        label_marks=memory[:, 1].astype(np.int64),
-    )
+    if all([blob.startswith(prefix) for blob in blobs]):
+        return _decode(own, blobs)
+    shapes: dict[_Shape, list[int]] = {}
+    for place, blob in enumerate(blobs):
+        shapes.setdefault(_Shape.of(blob), []).append(place)
+    parts = [
+        _translated(shape, own, layout, _decode(shape, [blobs[place] for place in places]))
+        for shape, places in shapes.items()
+    ]
+    order = np.concatenate([np.array(places, np.int64) for places in shapes.values()])
+    return _joined(parts).take(np.argsort(order))
 
 
 def encode(layout: Layout, states: States) -> list[bytes]:
     """One blob an entity."""
-    wide = _wide(states)
-    header = np.zeros(len(states.newest_ms), _HEADER)
-    header["version"] = VERSION
-    header["flags"] = np.where(wide, _WIDE, 0)
-    header["columns"] = len(layout.columns)
-    header["labels"] = states.label_counts
-    header["events"] = states.event_counts
-    header["positives"] = states.positive_counts
-    header["newest"] = states.newest_ms
-    memory = np.stack([states.label_hashes, states.label_marks.astype(np.uint64)], axis=1)
-    sections = [
-        _split(header.tobytes(), np.full(len(header), _HEADER.itemsize)),
-        [layout.keys] * len(header),
-        _point_sections(states, wide),
-        _split(states.positive_ms.tobytes(), 8 * states.positive_counts),
-        _split(memory.tobytes(), 16 * states.label_counts),
+    shape = _Shape(layout.parts)
+    count, base_ms = len(states.newest_ms), _base_ms(states.newest_ms)
+    widths, parts = [], []
+    for number, series in enumerate(states.series):
+        gaps = _gaps(series, base_ms, _unit_ms(number))
+        for track in (gaps, *series.tracks):
+            if len(track):
+                width, part = pack(track, series.counts)
+                parts.append(part)
+            else:
+                width = np.zeros(count, np.uint8)
+            widths.append(width)
+    counts = np.stack([series.counts for series in states.series], axis=1).astype("<u2")
+    fixed = np.concatenate(
+        [
+            np.tile(np.frombuffer(shape.prefix, np.uint8), (count, 1)),
+            states.newest_ms.astype("<i8").view(np.uint8).reshape(count, 8),
+            counts.view(np.uint8).reshape(count, -1),
+            np.stack(widths, axis=1),
+        ],
+        axis=1,
+    ).tobytes()
+    size = shape.head_bytes
+    heads = [fixed[at : at + size] for at in range(0, len(fixed), size)]
+    return [b"".join(pieces) for pieces in zip(heads, *parts, strict=True)]
+
+
+def _empty(shape: _Shape) -> bytes:
+    rest = shape.head_bytes - len(shape.prefix) - 8
+    return shape.prefix + NEVER.to_bytes(8, "little", signed=True) + bytes(rest)
+
+
+def _decode(shape: _Shape, blobs: Sequence[bytes]) -> States:
+    """The states in blobs that are all of one shape."""
+    size, at = shape.head_bytes, len(shape.prefix)
+    fixed = np.frombuffer(b"".join([blob[:size] for blob in blobs]), np.uint8).reshape(len(blobs), size)
+    newest_ms = np.ascontiguousarray(fixed[:, at : at + 8]).view("<i8")[:, 0]
+    at += 8
+    lengths = len(shape.tracks)
+    counts = np.ascontiguousarray(fixed[:, at : at + 2 * lengths]).view("<u2").astype(np.int64)
+    widths = fixed[:, at + 2 * lengths :]
+    series_of_track = np.repeat(np.arange(lengths), np.add(shape.tracks, 1))
+    sizes = widths * counts[:, series_of_track]
+    starts = size + np.cumsum(sizes, axis=1) - sizes
+    tracks = _tracks(blobs, starts, widths, counts[:, series_of_track])
+    base_ms, series = _base_ms(newest_ms), []
+    for number, more in enumerate(shape.tracks):
+        own = counts[:, number]
+        times = _times(next(tracks), own, base_ms, _unit_ms(number))
+        series.append(Series(own, times, tuple(next(tracks) for _ in range(more))))
+    return _states(newest_ms, series)
+
+
+def _tracks(blobs: Sequence[bytes], starts: Ints, widths: NDArray[np.uint8], counts: Ints) -> Iterator[Whole]:
+    for track in range(starts.shape[1]):
+        yield unpack(blobs, starts[:, track], widths[:, track], counts[:, track])
+
+
+def _unit_ms(series: int) -> int:
+    """Times of the head, of positives and of tails (series 0, 2, 4) are exact, others starts of tiles."""
+    return 1 if series in {0, 2, 4} else FINE_MS
+
+
+def _base_ms(newest_ms: Ints) -> Ints:
+    return np.maximum(newest_ms, 0)
+
+
+def _gaps(series: Series, base_ms: Ints, unit_ms: int) -> Ints:
+    """From each time to the next of its entity; from the last to the base."""
+    if not len(series.time_ms):
+        return series.time_ms
+    units = series.time_ms // unit_ms
+    following = np.empty_like(units)
+    following[:-1] = units[1:]
+    filled = series.counts > 0
+    following[(np.cumsum(series.counts) - 1)[filled]] = base_ms[filled] // unit_ms
+    return following - units
+
+
+def _times(gaps: Ints, counts: Ints, base_ms: Ints, unit_ms: int) -> Ints:
+    """The reverse of `_gaps`: from the base, less all gaps from a time on."""
+    if not len(gaps):
+        return gaps
+    sums = np.cumsum(gaps)
+    last = sums[np.cumsum(counts)[counts > 0] - 1]
+    upto = np.repeat(base_ms[counts > 0] // unit_ms - last, counts[counts > 0])
+    return (upto + sums - gaps) * unit_ms
+
+
+def _translated(old: _Shape, new: _Shape, layout: Layout, states: States) -> States:
+    """States of another layout, as this one has them."""
+    if old == new:
+        return states
+    of_columns, of_measures, of_memories, of_decays = (
+        [keys.index(key) if key in keys else None for key in wanted]
+        for keys, wanted in zip(old.keys, new.keys, strict=True)
+    )
+    nothing = {"count": 0, "sum": 0, "squares": 0, "min": NULL, "max": NULL}
+    entities = len(states.newest_ms)
+    tails = [None if n is None else 4 * n + part for n in of_decays for part in range(4)]
+    no_times = np.zeros(0, np.int64)
+    none = Series(np.zeros(entities, np.int64), no_times, (no_times,))
+    return States(
+        states.newest_ms,
+        _chosen(states.head, of_columns, [NULL] * len(of_columns)),
+        _chosen(states.tiles, of_measures, [nothing[measure.kind] for measure in layout.measures]),
+        states.positives,
+        states.positive_tiles,
+        _chosen(states.tails, tails, [0] * len(tails)) if tails else Series(none.counts, no_times, ()),
+        tuple(none if n is None else states.memories[n] for n in of_memories),
+    )
+
+
+def _chosen(series: Series, places: Sequence[int | None], nothing: Sequence[int]) -> Series:
+    tracks = [
+        np.full(len(series.time_ms), value, np.int64) if place is None else series.tracks[place]
+        for place, value in zip(places, nothing, strict=True)
     ]
-    return [b"".join(parts) for parts in zip(*filter(None, sections), strict=True)]
+    return Series(series.counts, series.time_ms, tuple(tracks))
 
 
-def _empty(layout: Layout) -> bytes:
-    header = np.zeros(1, _HEADER)
-    header["version"], header["columns"], header["newest"] = VERSION, len(layout.columns), NEVER
-    return header.tobytes() + layout.keys
+def _joined(parts: Sequence[States]) -> States:
+    series = [
+        Series(
+            np.concatenate([one.counts for one in same]),
+            np.concatenate([one.time_ms for one in same]),
+            tuple(np.concatenate(tracks) for tracks in zip(*(one.tracks for one in same), strict=True)),
+        )
+        for same in zip(*(part.series for part in parts), strict=True)
+    ]
+    return _states(np.concatenate([part.newest_ms for part in parts]), series)
 
 
-def _point_bytes(columns: Ints, wide: Ints) -> Ints:
-    return _TIME_BYTES + columns * np.where(wide, 8, 4)
-
-
-def _cut(blobs: Sequence[bytes], starts: Ints, sizes: Ints) -> bytes:
-    """The same section of all blobs, joined."""
-    if not sizes.any():
-        return b""
-    stops = (starts + sizes).tolist()
-    return b"".join(
-        [blob[start:stop] for blob, start, stop in zip(blobs, starts.tolist(), stops, strict=True)]
-    )
-
-
-def _split(data: bytes, sizes: Ints) -> list[bytes]:
-    """The reverse of `_cut`; an empty list if there is nothing at all."""
-    if not data:
-        return []
-    stops = np.cumsum(sizes)
-    return [data[start:stop] for start, stop in zip((stops - sizes).tolist(), stops.tolist(), strict=True)]
-
-
-def _points(
-    layout: Layout, blobs: Sequence[bytes], header: NDArray[np.void], starts: Ints, ends: Ints
-) -> tuple[Ints, tuple[Ints, ...]]:
-    """Ages and the layout's columns of all points; blobs that are alike and narrow, the usual case, fast."""
-    first, size = _HEADER.itemsize, len(layout.keys)
-    alike = np.all(header["columns"] == len(layout.columns)) and not np.any(header["flags"] & _WIDE)
-    if alike and all([blob[first : first + size] == layout.keys for blob in blobs]):
-        ages, *columns = _read_points(_cut(blobs, starts, ends - starts), len(layout.columns), 4)
-        return ages, tuple(columns)
-    parts = [_own_points(blob, start, end) for blob, start, end in zip(blobs, starts, ends, strict=True)]
-    keys = [layout.keys[i : i + 4] for i in range(0, size, 4)]
-    return np.concatenate([ages for ages, _ in parts]), tuple(
-        np.concatenate([own.get(key, np.full(len(ages), NULL)) for ages, own in parts]) for key in keys
-    )
-
-
-def _own_points(blob: bytes, start: int, end: int) -> tuple[Ints, dict[bytes, Ints]]:
-    """Ages and columns, by their keys, of one blob, whatever layout wrote it."""
-    header = np.frombuffer(blob[: _HEADER.itemsize], _HEADER)[0]
-    keys = [blob[at : at + 4] for at in range(_HEADER.itemsize, start, 4)]
-    ages, *columns = _read_points(blob[start:end], len(keys), 8 if header["flags"] & _WIDE else 4)
-    return ages, dict(zip(keys, columns, strict=True))
-
-
-def _read_points(data: bytes, columns: int, width: int) -> list[Ints]:
-    """Ages, then each column."""
-    points = np.frombuffer(data, _point(columns, width))
-    ages = points["age_high"].astype(np.int64) << 32 | points["age_low"]
-    return [ages, *[_widened(points[str(place)]) for place in range(columns)]]
-
-
-@cache
-def _point(columns: int, width: int) -> np.dtype[np.void]:
-    values = [(str(place), f"<i{width}") for place in range(columns)]
-    return np.dtype([("age_low", "<u4"), ("age_high", "u1"), *values])
-
-
-def _widened(values: NDArray[np.signedinteger[Any]]) -> Ints:
-    wide = values.astype(np.int64)
-    if values.dtype.itemsize == 4:
-        wide[wide == _NARROW_NULL] = NULL
-    return wide
-
-
-def _wide(states: States) -> Bools:
-    """Which entities hold a value that needs more than four bytes."""
-    wide = np.zeros(len(states.newest_ms), np.bool_)
-    owner = runs(states.event_counts)
-    for column in states.columns:
-        large = (column != NULL) & ((column > 2**31 - 1) | (column <= _NARROW_NULL))
-        wide[owner[large]] = True
-    return wide
-
-
-def _point_sections(states: States, wide: Bools) -> list[bytes]:
-    columns, counts = len(states.columns), states.event_counts
-    narrow = _split(_write_points(states, 4), (_TIME_BYTES + 4 * columns) * counts)
-    if not wide.any():
-        return narrow
-    full = _split(_write_points(states, 8), (_TIME_BYTES + 8 * columns) * counts)
-    return [eight if is_wide else four for is_wide, four, eight in zip(wide, narrow, full, strict=True)]
-
-
-def _write_points(states: States, width: int) -> bytes:
-    """The reverse of `_read_points`; values that need more than `width` bytes come out wrong."""
-    ages = np.repeat(states.newest_ms, states.event_counts) - states.event_ms
-    points = np.empty(len(ages), _point(len(states.columns), width))
-    points["age_low"], points["age_high"] = ages & 0xFFFF_FFFF, ages >> 32
-    for place, column in enumerate(states.columns):
-        points[str(place)] = np.where(column == NULL, _NARROW_NULL, column) if width == 4 else column
-    return points.tobytes()
-
-
-def runs(counts: Ints) -> Ints:
+def runs(counts: Ints) -> NDArray[Any]:
     """The entity of each entry: [2, 0, 1] becomes [0, 0, 2]."""
     return np.repeat(np.arange(len(counts)), counts)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_features.events import Event, Label
-from stream_features.spec_model import Field, Scalar, Spec
+from stream_features.spec_model import Scalar, Spec
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -23,16 +23,15 @@ NULL = int(np.iinfo(np.int64).min)
 class Columns:
     """Records as arrays of one length, in arrival order; a row is an event or a label.
 
-    ``fields`` holds what features read: scaled integers with NULL for a missing value, float64 with NaN, and
-    a 64-bit hash of a text. Labels have NULL there, and 0 stands in the label columns of events.
+    ``fields`` holds what features read, by the names they use: scaled integers with NULL for a missing value,
+    float64 with NaN, and a 64-bit hash of a text or of an entity's id. Labels have NULL there. ``label`` is
+    False for events.
     """
 
     time_ms: Ints
     is_event: Bools
     fields: dict[str, NDArray[np.int64] | NDArray[np.float64]]
     label: Bools
-    label_time_ms: Ints
-    label_hash: NDArray[np.uint64]
 
     def __len__(self) -> int:
         return len(self.time_ms)
@@ -44,14 +43,8 @@ class Columns:
         return Columns(
             time_ms=np.array([record.time_ms for record in records], np.int64),
             is_event=np.array([label is None for label in labels], np.bool_),
-            fields={
-                field.name: _field(field, position, records)
-                for position, field in enumerate(spec.event.fields)
-                if field.name in used_fields(spec)
-            },
+            fields={name: _field(spec, name, records) for name in used_fields(spec)},
             label=np.array([label is not None and label.label for label in labels], np.bool_),
-            label_time_ms=np.array([label.label_time_ms if label else 0 for label in labels], np.int64),
-            label_hash=np.array([label.id_hash if label else 0 for label in labels], np.uint64),
         )
 
 
@@ -79,8 +72,10 @@ class Folded:
 
 
 def used_fields(spec: Spec) -> frozenset[str]:
-    """The fields whose values some feature reads."""
-    return frozenset(feature.of for feature in spec.features if feature.of)
+    """The fields, and the entities, whose values some feature reads."""
+    known = spec.fields.keys() | {entity.name for entity in spec.entities}
+    names = {name for feature in spec.features for name in (feature.of, *dict(feature.where))}
+    return frozenset(name for name in names if name in known)
 
 
 @lru_cache(maxsize=65_536)
@@ -90,16 +85,35 @@ def text_hash(text: str) -> int:
     return max(int.from_bytes(digest, "little", signed=True), NULL + 1)
 
 
-def _field(
-    field: Field, position: int, records: Sequence[Event | Label]
-) -> NDArray[np.int64] | NDArray[np.float64]:
-    found = [record.values[position] if isinstance(record, Event) else None for record in records]
-    if field.kind == "float":
-        return np.array([np.nan if value is None else value for value in found], np.float64)
-    return np.array([_whole(value) for value in found], np.int64)
-
-
-def _whole(value: Scalar | None) -> int:
+def whole(value: Scalar | None) -> int:
+    """A field's value as int64: a hash of a text, NULL for a missing one."""
     if value is None:
         return NULL
     return text_hash(value) if isinstance(value, str) else int(value)
+
+
+def tokens(values: Ints) -> Ints:
+    """32 bits of each value, signed, for telling values apart; NULL stays NULL.
+
+    Values are mixed first, so that numbers that differ in their high bits only do not fall together.
+    (The finalizer of splitmix64: Steele, Lea and Flood, 2014.)
+    """
+    mixed = values.view(np.uint64).copy()
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    found = (mixed >> np.uint64(32)).astype(np.uint32).view(np.int32).astype(np.int64)
+    return np.where(values == NULL, NULL, found)
+
+
+def _field(
+    spec: Spec, name: str, records: Sequence[Event | Label]
+) -> NDArray[np.int64] | NDArray[np.float64]:
+    if name not in spec.fields:
+        place = [entity.name for entity in spec.entities].index(name)
+        ids = [record.entities[place] if isinstance(record, Event) else None for record in records]
+        return np.array([whole(value) for value in ids], np.int64)
+    position, field = list(spec.fields).index(name), spec.fields[name]
+    found = [record.values[position] if isinstance(record, Event) else None for record in records]
+    if field.kind == "float":
+        return np.array([np.nan if value is None else value for value in found], np.float64)
+    return np.array([whole(value) for value in found], np.int64)

@@ -1,20 +1,25 @@
 """The fast path: entities whose points arrive in the order of their times, all at once, in numpy.
 
-Every entity's points lie in one array sorted by (entity, time, arrival). A window (t - W, t] of an entity is
-then a slice of it, found by binary search on one sorted key, and a sum is a difference of running sums.
+Every entity's tiles, head and new events lie in one array sorted by (entity, time, arrival). A window of an
+entity is then a range of it, found by binary search on one sorted key; a tile lies where it starts.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_features.blob import NEVER, REMEMBERED_LABELS, States, runs
-from stream_features.columns import NULL, Floats, Ints, Vectors
-from stream_features.layout import Layout
-from stream_features.spec_model import Feature
+from stream_features.blob import NEVER, Series, States, runs
+from stream_features.columns import NULL, Bools, Ints
+from stream_features.layout import Layout, Measure, Memory
+from stream_features.ranges import Whole, previous
+from stream_features.tiles import grain_ms, tiles_of
+
+REMEMBERED_VALUES = 128
+"""How many values `distinct` and `is_new` know: those seen last."""
+
+FAR = 2**62
 
 
 @dataclass(frozen=True)
@@ -25,24 +30,28 @@ class Arrivals:
     event_groups: Ints
     event_ms: Ints
     columns: tuple[Ints, ...]
-    label_groups: Ints
-    label_hashes: NDArray[np.uint64]
-    label_marks: Ints
     positive_rows: Ints
     positive_groups: Ints
     positive_ms: Ints
+    withdrawn_groups: Ints
 
 
 class Merge:
     """Puts an entity's new entries behind its old ones, for all entities at once."""
 
-    def __init__(self, old_counts: Ints, new_groups: Ints) -> None:
-        new_counts = np.bincount(new_groups, minlength=len(old_counts)).astype(np.int64)
+    def __init__(self, old_counts: Ints, new_groups: Ints, new_counts: Ints | None = None) -> None:
+        if new_counts is None:
+            new_counts = np.bincount(new_groups, minlength=len(old_counts)).astype(np.int64)
         self.counts = old_counts + new_counts
-        self.old_at = np.arange(int(old_counts.sum())) + np.repeat(
-            np.cumsum(new_counts) - new_counts, old_counts
-        )
+        self.starts = np.cumsum(self.counts) - self.counts
+        self._old_counts, self._new_counts = old_counts, new_counts
         self.new_at = np.arange(len(new_groups)) + np.cumsum(old_counts)[new_groups]
+
+    @cached_property
+    def old_at(self) -> Ints:
+        """Where the old entries are."""
+        before = np.cumsum(self._new_counts) - self._new_counts
+        return np.arange(int(self._old_counts.sum())) + np.repeat(before, self._old_counts)
 
     @cached_property
     def groups(self) -> Ints:
@@ -53,7 +62,7 @@ class Merge:
         """The merged array."""
         if len(old) == 0:
             return new
-        merged = np.empty(len(old) + len(new), new.dtype)
+        merged = np.empty(len(old) + len(new), object if object in (old.dtype, new.dtype) else new.dtype)
         merged[self.old_at], merged[self.new_at] = old, new
         return merged
 
@@ -63,131 +72,12 @@ class Timeline:
 
     def __init__(self, groups: Ints, time_ms: Ints, origin_ms: int, span_ms: int) -> None:
         self._origin_ms, self._span_ms = origin_ms, span_ms
-        self._keys = groups * span_ms + (time_ms - origin_ms + 1)
+        self._keys = groups * span_ms + (time_ms - origin_ms)
 
-    def until(self, groups: Ints, time_ms: Ints) -> Ints:
-        """For each query the number of entries of earlier entities, and of its own not later than it."""
-        offset = np.clip(time_ms - (self._origin_ms - 1), 0, self._span_ms - 1)
-        return np.searchsorted(self._keys, groups * self._span_ms + offset, side="right")
-
-
-class Merged:
-    """Old and new points of entities that are all in order."""
-
-    def __init__(self, layout: Layout, states: States, arrivals: Arrivals) -> None:
-        self.layout, self.states, self.arrivals = layout, states, arrivals
-        self.events = Merge(states.event_counts, arrivals.event_groups)
-        self.event_ms = self.events.of(states.event_ms, arrivals.event_ms)
-        pairs = zip(states.columns, arrivals.columns, strict=True)
-        self.columns = tuple(self.events.of(old, new) for old, new in pairs)
-        self.positives = Merge(states.positive_counts, arrivals.positive_groups)
-        self.positive_ms = self.positives.of(states.positive_ms, arrivals.positive_ms)
-
-    def features(self) -> Vectors:
-        """float32[events, features of the layout], in the order of `Arrivals.event_rows`; no defaults."""
-        features = np.empty((len(self.arrivals.event_rows), len(self.layout.features)), np.float32)
-        queries = Queries(self)
-        for place, (_, feature) in enumerate(self.layout.features):
-            features[:, place] = queries.answer(feature)
-        return features
-
-    def after(self) -> States:
-        """The states when all has arrived: newest moved on, and what lies behind the horizon dropped."""
-        newest_ms = self.states.newest_ms.copy()
-        newest_ms[self.arrivals.event_groups] = (
-            self.arrivals.event_ms
-        )  # of several the last, the newest, stays
-        oldest_ms = np.where(newest_ms == NEVER, NEVER, newest_ms - self.layout.horizon_ms)
-        kept = self.event_ms > oldest_ms[self.events.groups]
-        known = self.positive_ms > oldest_ms[self.positives.groups]
-        labels = Merge(self.states.label_counts, self.arrivals.label_groups)
-        last = _from_the_end(labels.counts) < REMEMBERED_LABELS
-        return States(
-            newest_ms=newest_ms,
-            event_counts=_counts(self.events, kept),
-            event_ms=self.event_ms[kept],
-            columns=tuple(column[kept] for column in self.columns),
-            positive_counts=_counts(self.positives, known),
-            positive_ms=self.positive_ms[known],
-            label_counts=np.minimum(labels.counts, REMEMBERED_LABELS),
-            label_hashes=labels.of(self.states.label_hashes, self.arrivals.label_hashes)[last],
-            label_marks=labels.of(self.states.label_marks, self.arrivals.label_marks)[last],
-        )
-
-
-class Queries:
-    """What each new event sees: slices of the merged points, cached by their ends."""
-
-    def __init__(self, merged: Merged) -> None:
-        self._merged, self._arrivals = merged, merged.arrivals
-        origin_ms, span_ms = time_span(merged.event_ms, merged.positive_ms)
-        self._events = Timeline(merged.events.groups, merged.event_ms, origin_ms, span_ms)
-        self._positives = Timeline(merged.positives.groups, merged.positive_ms, origin_ms, span_ms)
-        self._own = merged.events.new_at + 1
-        self._known = _positives_before(merged)
-        self._slices: dict[tuple[str, int], Ints] = {}
-        self._sums: dict[str, tuple[Ints, Ints | None]] = {}
-
-    def answer(self, feature: Feature) -> Floats:
-        """The feature's value for each new event."""
-        start, end = self._window(feature)
-        match feature.op:
-            case "count":
-                return (end - start).astype(np.float64)
-            case "sum":
-                return self._sum(feature, start, end) / self._scale(feature)
-            case "mean":
-                present = self._present(feature, start, end)
-                return _ratio(self._sum(feature, start, end), present * self._scale(feature))
-            case "label_count":
-                return self._labels(feature)
-            case "label_rate":
-                return _ratio(self._labels(feature), end - start)
-        raise NotImplementedError(feature.op)
-
-    def _window(self, feature: Feature) -> tuple[Ints, Ints]:
-        end = self._own if feature.delay_ms == 0 else self._until(feature.delay_ms)
-        return self._until(feature.delay_ms + feature.window_ms), end
-
-    def _until(self, back_ms: int) -> Ints:
-        """How many points are at or before the event's time less `back_ms`."""
-        return self._cached("events", self._events, back_ms)
-
-    def _labels(self, feature: Feature) -> Floats:
-        """Positive labels in the window that had arrived before the event."""
-        end = np.minimum(self._cached("positives", self._positives, feature.delay_ms), self._known)
-        start = self._cached("positives", self._positives, feature.delay_ms + feature.window_ms)
-        return np.maximum(end - start, 0).astype(np.float64)
-
-    def _cached(self, name: str, timeline: Timeline, back_ms: int) -> Ints:
-        key = (name, back_ms)
-        if key not in self._slices:
-            arrivals = self._arrivals
-            self._slices[key] = timeline.until(arrivals.event_groups, arrivals.event_ms - back_ms)
-        return self._slices[key]
-
-    def _sum(self, feature: Feature, start: Ints, end: Ints) -> Floats:
-        running, _ = self._running(feature)
-        return (running[end] - running[start]).astype(np.float64)
-
-    def _present(self, feature: Feature, start: Ints, end: Ints) -> Ints:
-        """How many points of the window have a value."""
-        _, present = self._running(feature)
-        return end - start if present is None else present[end] - present[start]
-
-    def _running(self, feature: Feature) -> tuple[Ints, Ints | None]:
-        """Running sums of a column and, if any value is missing, running counts of the present ones."""
-        name = feature.of or ""
-        if name not in self._sums:
-            column = self._merged.columns[[field.name for field in self._merged.layout.columns].index(name)]
-            missing = column == NULL
-            present = _running(~missing) if missing.any() else None
-            self._sums[name] = _running(np.where(missing, 0, column)), present
-        return self._sums[name]
-
-    def _scale(self, feature: Feature) -> int:
-        (digits,) = (field.digits for field in self._merged.layout.columns if field.name == feature.of)
-        return int(10**digits)
+    def first(self, groups: Ints, time_ms: Ints) -> Ints:
+        """For each query the number of entries of earlier entities, and of its own before `time_ms`."""
+        offset = np.clip(time_ms - self._origin_ms, 0, self._span_ms - 1)
+        return np.searchsorted(self._keys, groups * self._span_ms + offset, side="left")
 
 
 def time_span(*times_ms: Ints) -> tuple[int, int]:
@@ -197,69 +87,230 @@ def time_span(*times_ms: Ints) -> tuple[int, int]:
     return origin_ms, max((int(times.max()) for times in filled), default=0) - origin_ms + 2
 
 
-def _positives_before(merged: Merged) -> Ints:
-    """For each new event the end of those merged positives of its entity that had arrived before it."""
-    arrivals = merged.arrivals
-    groups, rows = arrivals.event_groups, arrivals.event_rows
-    width = int(max(rows.max(initial=0), arrivals.positive_rows.max(initial=0))) + 1
-    arrived = arrivals.positive_groups * width + arrivals.positive_rows
-    new = np.searchsorted(arrived, groups * width + rows)
-    return np.cumsum(merged.states.positive_counts)[groups] + new
+class Cut:
+    """Where windows begin and end in one kind of entries, as each of the new events finds them.
+
+    A time is exact if it lies within the head, or nothing is tiled; else it is rounded down to a tile.
+    """
+
+    def __init__(self, at_ms: Ints, head_ms: Ints, tiled: Bools) -> None:
+        self._at_ms, self._head_ms, self._tiled = at_ms, head_ms, tiled
+        self._any = bool(tiled.any())
+
+    def rounded(self, back_ms: int) -> Bools:
+        """For which events the first instant after t - `back_ms` is rounded."""
+        return self._tiled & (self._head_ms > self._at_ms - back_ms)
+
+    def edge_ms(self, back_ms: int) -> Ints:
+        """The first instant after t - `back_ms`."""
+        edge_ms = self._at_ms - back_ms + 1
+        if not self._any:
+            return edge_ms
+        return np.where(self.rounded(back_ms), edge_ms - edge_ms % grain_ms(back_ms), edge_ms)
 
 
-def _running(values: NDArray[Any]) -> NDArray[Any]:
-    """Exact running sums from 0, one longer than `values`; Python integers if int64 could overflow."""
-    exact: type = object if np.abs(values.astype(np.float64)).sum() >= 2.0**62 else np.int64
-    return np.concatenate([np.zeros(1, exact), np.cumsum(values.astype(exact), dtype=exact)])
+class Merged:
+    """Old and new entries of entities that are all in order."""
+
+    def __init__(self, layout: Layout, states: States, arrivals: Arrivals) -> None:
+        self.layout, self.states, self.arrivals = layout, states, arrivals
+        self.raw = Merge(states.head.counts, arrivals.event_groups)
+        self.raw_ms = self.raw.of(states.head.time_ms, arrivals.event_ms)
+        self.columns: tuple[Ints, ...] = tuple(
+            self.raw.of(old, new) for old, new in zip(states.head.tracks, arrivals.columns, strict=True)
+        )
+        self.has_tiles = len(states.tiles.time_ms) > 0
+        self.all = self._with_tiles() if self.has_tiles else self.raw
+        self.time_ms = self.all.of(states.tiles.time_ms, self.raw_ms) if self.has_tiles else self.raw_ms
+        self.own = self.of_raw(self.raw.new_at)
+        self.positives = self._positives()
+        self.positive_ms = np.concatenate([states.positive_tiles.time_ms, states.positives.time_ms])
+        self.positive_ms = self._merged_positives(self.positive_ms, arrivals.positive_ms)
+        times = (self.time_ms, self.positive_ms, *(memory.time_ms for memory in states.memories))
+        self.span = time_span(*times)
+
+    def _with_tiles(self) -> Merge:
+        return Merge(self.states.tiles.counts, self.raw.groups, self.raw.counts)
+
+    def of_raw(self, places: Ints) -> Ints:
+        """Where raw entries (head and new) lie among all."""
+        return self.all.new_at[places] if self.has_tiles else places
+
+    @cached_property
+    def _old_positives(self) -> Merge:
+        tiles, raw = self.states.positive_tiles, self.states.positives
+        return Merge(tiles.counts, runs(raw.counts), raw.counts)
+
+    def _positives(self) -> Merge:
+        return Merge(self._old_positives.counts, self.arrivals.positive_groups)
+
+    def _merged_positives(self, old: Whole, new: Whole) -> Whole:
+        tiled = len(self.states.positive_tiles.time_ms)
+        return self.positives.of(self._old_positives.of(old[:tiled], old[tiled:]), new)
+
+    @cached_property
+    def positive_counts(self) -> Ints:
+        """How many positives each entry stands for."""
+        ones = np.ones(len(self.states.positives.time_ms), np.int64)
+        old = np.concatenate([self.states.positive_tiles.tracks[0], ones])
+        return self._merged_positives(old, np.ones(len(self.arrivals.positive_ms), np.int64))
+
+    def head_from(self, groups: Ints, entries: Ints) -> Ints:
+        """Where an entity's head begins when its entries end before index `entries`."""
+        first = self.all.starts[groups] + self.states.tiles.counts[groups]
+        found: Ints = np.maximum(first, entries - self.layout.exact_events)
+        return found
+
+    @cached_property
+    def events_cut(self) -> Cut:
+        """Of the events, as they lie before each new one."""
+        groups = self.arrivals.event_groups
+        head = self.head_from(groups, self.own)
+        return Cut(self.arrivals.event_ms, self.time_ms[head], head > self.all.starts[groups])
+
+    @cached_property
+    def known_positives(self) -> Ints:
+        """For each new event the end of those positives of its entity that had arrived before it."""
+        arrivals = self.arrivals
+        groups, rows = arrivals.event_groups, arrivals.event_rows
+        width = int(max(rows.max(initial=0), arrivals.positive_rows.max(initial=0))) + 1
+        arrived = arrivals.positive_groups * width + arrivals.positive_rows
+        new = np.searchsorted(arrived, groups * width + rows)
+        found: Ints = np.cumsum(self._old_positives.counts)[groups] + new
+        return found
+
+    @cached_property
+    def positives_cut(self) -> Cut:
+        """Of the positives, as they lie before each new event."""
+        groups = self.arrivals.event_groups
+        first = self.positives.starts[groups] + self.states.positive_tiles.counts[groups]
+        head = np.maximum(first, self.known_positives - self.layout.exact_events)
+        at_ms = np.append(self.positive_ms, 0)[head]
+        at_ms = np.where(head < self.known_positives, at_ms, FAR)
+        return Cut(self.arrivals.event_ms, at_ms, head > self.positives.starts[groups])
+
+    def measured(self, measure: Measure) -> Whole:
+        """A measure of every entry; NULL where a least or greatest value is not known."""
+        raw = self._raw_measured(measure)
+        if not self.has_tiles:
+            return raw
+        return self.all.of(self.states.tiles.tracks[self.layout.measures.index(measure)], raw)
+
+    def _raw_measured(self, measure: Measure) -> Whole:
+        if measure.column < 0:
+            return np.ones(len(self.raw_ms), np.int64) if measure.flag < 0 else self.columns[measure.flag]
+        column = self.columns[measure.column]
+        counts: Bools = column != NULL
+        if measure.flag >= 0:
+            counts &= self.columns[measure.flag] == 1
+        match measure.kind:
+            case "count":
+                return counts.astype(np.int64)
+            case "sum":
+                return np.where(counts, column, 0)
+            case "squares":
+                return _squares(np.where(counts, column, 0))
+            case "min" | "max":
+                return np.where(counts, column, NULL)
+
+    @cached_property
+    def recalls(self) -> list["Recall"]:
+        """For each memory its values and those of all raw events, by entity and time."""
+        return [Recall(self, memory) for memory in self.layout.memories]
+
+    @cached_property
+    def gaps_ms(self) -> Ints:
+        """Of each raw entry, from the event before it; -1 without one."""
+        gaps = np.diff(self.raw_ms, prepend=0)
+        gaps[self.raw.starts[self.raw.counts > 0]] = -1
+        return gaps
+
+    @cached_property
+    def tail_ms(self) -> Ints:
+        """When the last event that left each head was; no time at all if none has."""
+        times = np.zeros(len(self.states.newest_ms), np.int64)
+        times[runs(self.states.tails.counts)] = self.states.tails.time_ms
+        return times
 
 
-def _ratio(numerator: Floats, denominator: Ints) -> Floats:
-    """Numerator / denominator, NaN over zero."""
-    ratio: Floats = np.full(len(numerator), np.nan)
-    np.divide(numerator, denominator, out=ratio, where=denominator != 0)
-    return ratio
+class Recall:
+    """A memory's values and those of raw events, as one array by entity and time."""
+
+    def __init__(self, merged: Merged, memory: Memory) -> None:
+        layout, old = merged.layout, merged.states.memories[merged.layout.memories.index(memory)]
+        token = merged.columns[memory.column]
+        seen = token != NULL
+        if memory.flag >= 0:
+            seen &= merged.columns[memory.flag] == 1
+        self._places = np.flatnonzero(seen)
+        groups = merged.raw.groups[self._places]
+        self.merge = Merge(old.counts, groups)
+        self.time_ms = self.merge.of(old.time_ms, merged.raw_ms[self._places])
+        self.tokens = self.merge.of(old.tracks[0], token[self._places])
+        self.timeline = Timeline(self.merge.groups, self.time_ms, *merged.span)
+        self._merged, self._layout = merged, layout
+
+    @cached_property
+    def before(self) -> Ints:
+        """The entry before each with the same value, -1 if there is none."""
+        return previous(self.merge.groups, self.tokens)
+
+    @cached_property
+    def own(self) -> tuple[Bools, Ints]:
+        """Whether each new event has a value, and the index of it, or of the entry that would follow."""
+        raw = self._merged.raw.new_at
+        place = np.searchsorted(self._places, raw)
+        has = np.append(self._places, -1)[place] == raw
+        groups = self._merged.arrivals.event_groups
+        return has, place + np.cumsum(self.merge.counts - self._raw_counts)[groups]
+
+    @cached_property
+    def _raw_counts(self) -> Ints:
+        groups = self._merged.raw.groups[self._places]
+        return np.bincount(groups, minlength=len(self.merge.counts)).astype(np.int64)
+
+    def after(self, head_from: Ints, oldest_ms: Ints, clock_ms: Ints) -> Series:
+        """What the memory holds when all has arrived and heads begin at `head_from` (raw entries)."""
+        groups, counts = self.merge.groups, self.merge.counts
+        last = np.ones(len(groups), np.bool_)
+        last[self.before[self.before >= 0]] = False
+        in_head = np.zeros(len(groups), np.bool_)
+        in_head[self.merge.new_at] = self._places >= head_from[self._merged.raw.groups[self._places]]
+        later = np.repeat(np.cumsum(np.bincount(groups[last], minlength=len(counts))), counts)
+        rank = later - np.cumsum(last)
+        kept = last & ~in_head & (self.time_ms >= oldest_ms[groups]) & (rank < REMEMBERED_VALUES)
+        owners = groups[kept]
+        times = tiles_of(self.time_ms[kept], clock_ms[owners])
+        return Series(
+            np.bincount(owners, minlength=len(counts)).astype(np.int64), times, (self.tokens[kept],)
+        )
 
 
-def _counts(merge: Merge, kept: NDArray[np.bool_]) -> Ints:
-    if kept.all():
-        return merge.counts
-    return np.bincount(merge.groups[kept], minlength=len(merge.counts)).astype(np.int64)
+def _squares(values: Ints) -> Whole:
+    """Exact; Python integers if any is beyond 64 bits."""
+    largest = int(np.abs(values).max(initial=0))
+    return values * values if largest < 2**31 else values.astype(object) ** 2
 
 
-def _from_the_end(counts: Ints) -> Ints:
-    """For each entry how many of its entity follow: [2, 1] becomes [1, 0, 0]."""
-    return np.repeat(np.cumsum(counts), counts) - np.arange(int(counts.sum())) - 1
-
-
-def late_groups(states: States, arrivals: Arrivals, batch_rows: int) -> NDArray[np.bool_]:
-    """Entities that this path cannot fold: a point before an older one, or a label that is already known."""
+def late_groups(states: States, arrivals: Arrivals, batch_rows: int) -> Bools:
+    """Entities that this path cannot fold: a point before an older one, or a positive taken back."""
     late = np.zeros(len(states.newest_ms), np.bool_)
     _mark_out_of_order(late, states.newest_ms, arrivals.event_groups, arrivals.event_ms)
     newest_positive = np.full(len(late), NEVER)
-    newest_positive[runs(states.positive_counts)] = states.positive_ms
+    newest_positive[runs(states.positives.counts)] = states.positives.time_ms
+    newest_positive[(states.positive_tiles.counts > 0) & (states.positives.counts == 0)] = FAR
     _mark_out_of_order(late, newest_positive, arrivals.positive_groups, arrivals.positive_ms)
-    _mark_repeated(late, states, arrivals)
-    _, span_ms = time_span(states.event_ms, arrivals.event_ms, states.positive_ms, arrivals.positive_ms)
+    late[arrivals.withdrawn_groups] = True
+    times = (states.head.time_ms, states.tiles.time_ms, arrivals.event_ms)
+    more = (states.positives.time_ms, states.positive_tiles.time_ms, arrivals.positive_ms)
+    _, span_ms = time_span(*times, *more, *(memory.time_ms for memory in states.memories))
     if len(late) * max(span_ms, batch_rows) >= 2**62:  # a sort key would overflow
         late[:] = True
     return late
 
 
-def _mark_out_of_order(late: NDArray[np.bool_], newest_ms: Ints, groups: Ints, time_ms: Ints) -> None:
+def _mark_out_of_order(late: Bools, newest_ms: Ints, groups: Ints, time_ms: Ints) -> None:
     if len(groups) == 0:
         return
     late[groups[time_ms < newest_ms[groups]]] = True
     late[groups[1:][(time_ms[1:] < time_ms[:-1]) & (groups[1:] == groups[:-1])]] = True
-
-
-def _mark_repeated(late: NDArray[np.bool_], states: States, arrivals: Arrivals) -> None:
-    if len(arrivals.label_groups) == 0:
-        return
-    suspect = np.zeros(2**16, np.bool_)  # whole memories are long: look only at what could be among the new
-    suspect[arrivals.label_hashes & 0xFFFF] = True
-    old = np.flatnonzero(suspect[states.label_hashes & 0xFFFF])
-    groups = np.concatenate([runs(states.label_counts)[old], arrivals.label_groups])
-    hashes = np.concatenate([states.label_hashes[old], arrivals.label_hashes])
-    order = np.lexsort((groups, hashes))
-    groups, hashes = groups[order], hashes[order]
-    late[groups[1:][(groups[1:] == groups[:-1]) & (hashes[1:] == hashes[:-1])]] = True

@@ -6,15 +6,18 @@ records and the order in which they arrive. One batch of 500 and a whole history
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stream_features import event_ops
+from stream_features import derived, event_ops, looking_back, queries, settled
 from stream_features.any_order import History
 from stream_features.blob import States, decode, encode
-from stream_features.columns import Bools, Columns, Folded, Group, Ints, Vectors
+from stream_features.columns import Bools, Columns, Folded, Group, Ints, Vectors, tokens, whole
 from stream_features.in_order import Arrivals, Merged, late_groups
-from stream_features.layout import Layout, layouts
+from stream_features.layout import Column, Layout, layouts
+from stream_features.ops import OPS
 from stream_features.spec_model import Spec
 
 __all__ = ["Columns", "Folded", "Group", "fold"]
@@ -24,25 +27,27 @@ def fold(spec: Spec, columns: Columns, groups: Sequence[Group], *, emit: bool = 
     """Fold the rows of `columns`, in order, into the states of `groups` (one an entity, in spec order).
 
     A window is (t - W, t] and includes its event; with a delay it is (t - delay - W, t - delay]. The order is
-    (event time, then arrival): an event sees what arrived before it and is not later. Points at or before the
-    newest time less the horizon are forgotten. A positive label counts at its event's time, for events that
+    (event time, then arrival): an event sees what arrived before it and is not later. An entity's newest
+    `exact_events` events are kept one by one, older ones in tiles (see `tiles`), and a window's edge that
+    falls among tiles is rounded down to one. A positive label counts at its event's time, for events that
     arrive after it. With `emit` False only states are computed, and all features are NaN.
     """
     features = np.full((len(columns), len(spec.features)), np.nan, np.float32)
     blobs = [
-        _EntityFold(layout, columns, group, features if emit else None).blobs()
+        _EntityFold(spec, layout, columns, group, features if emit else None).blobs()
         for layout, group in zip(layouts(spec), groups, strict=True)
     ]
     if emit:
         _fill_event_features(spec, columns, features)
         _fill_defaults(spec, columns, features)
+        derived.fill(spec, columns.is_event, features)
     return Folded(features, blobs)
 
 
 def _fill_event_features(spec: Spec, columns: Columns, features: Vectors) -> None:
     rows = np.flatnonzero(columns.is_event)
     for place, feature in enumerate(spec.features):
-        if feature.entity is None:
+        if feature.entity is None and OPS[feature.op].scope == "event":
             features[rows, place] = event_ops.answer(spec, feature, columns, rows)
 
 
@@ -53,10 +58,11 @@ def _fill_defaults(spec: Spec, columns: Columns, features: Vectors) -> None:
             features[missing, place] = feature.default
 
 
-@dataclass(frozen=True)
+@dataclass
 class _EntityFold:
     """The fold of one entity's rows; fills its columns of `features`, unless that is None."""
 
+    spec: Spec
     layout: Layout
     columns: Columns
     group: Group
@@ -65,7 +71,7 @@ class _EntityFold:
     def blobs(self) -> list[bytes]:
         """The states after the batch."""
         before = self.group.blobs
-        if not self.layout.features or not len(self.columns):
+        if not self.layout.uses or not len(self.columns):
             return list(before)
         states = decode(self.layout, before)
         arrivals = self._arrivals(self.group.apply)
@@ -91,39 +97,48 @@ class _EntityFold:
         """What the chosen rows add, sorted by (entity, arrival)."""
         columns, codes = self.columns, self.group.codes
         events = self._by_entity(columns.is_event & chosen)
-        labels = self._by_entity(~columns.is_event & chosen & self.layout.has_labels)
-        positives = labels[columns.label[labels]]
+        positives = self._by_entity(chosen & (self._deltas > 0))
         return Arrivals(
             event_rows=events,
             event_groups=codes[events].astype(np.int64),
             event_ms=columns.time_ms[events],
-            columns=tuple(
-                columns.fields[field.name][events].astype(np.int64) for field in self.layout.columns
-            ),
-            label_groups=codes[labels].astype(np.int64),
-            label_hashes=columns.label_hash[labels],
-            label_marks=2 * columns.label_time_ms[labels] + columns.label[labels],
+            columns=tuple(column[events] for column in self._kept),
             positive_rows=positives,
             positive_groups=codes[positives].astype(np.int64),
             positive_ms=columns.time_ms[positives],
+            withdrawn_groups=codes[chosen & (self._deltas < 0)].astype(np.int64),
         )
+
+    @cached_property
+    def _deltas(self) -> NDArray[np.int8]:
+        """What each row changes in the number of known positives."""
+        if not self.layout.has_labels:
+            return np.zeros(len(self.columns), np.int8)
+        if self.group.deltas is not None:
+            return self.group.deltas
+        return (self.columns.label & self.group.apply).astype(np.int8)
+
+    @cached_property
+    def _kept(self) -> list[Ints]:
+        """The layout's columns for every row."""
+        return [_column(self.spec, column, self.columns) for column in self.layout.columns]
 
     def _by_entity(self, chosen: Bools) -> Ints:
         rows = np.flatnonzero(chosen)
         return rows[np.argsort(self.group.codes[rows], kind="stable")]
 
-    @property
-    def _places(self) -> list[int]:
-        return [place for place, _ in self.layout.features]
-
     def _in_order(self, states: States, arrivals: Arrivals) -> list[bytes]:
         merged = Merged(self.layout, states, arrivals)
         if self.features is not None:
-            self.features[np.ix_(arrivals.event_rows, self._places)] = merged.features()
+            self.features[np.ix_(arrivals.event_rows, self._places)] = queries.features(merged)
         changed = np.zeros(len(self.group.blobs), np.bool_)
-        changed[arrivals.event_groups] = changed[arrivals.label_groups] = True
-        after = zip(encode(self.layout, merged.after()), self.group.blobs, changed, strict=True)
+        changed[arrivals.event_groups] = changed[arrivals.positive_groups] = True
+        after = zip(encode(self.layout, settled.after(merged)), self.group.blobs, changed, strict=True)
         return [new if touched else old for new, old, touched in after]
+
+    @property
+    def _places(self) -> list[int]:
+        return [use.place for use in self.layout.uses]
 
     def _one_by_one(self, code: int) -> bytes:
         before, columns = self.group.blobs[code], self.columns
@@ -133,16 +148,34 @@ class _EntityFold:
             applies = bool(self.group.apply[row])
             if columns.is_event[row]:
                 self._one_event(history, row, applies)
-            elif applies and self.layout.has_labels:
-                label = (columns.label_hash[row], columns.label_time_ms[row], columns.label[row])
-                history.add_label(int(columns.time_ms[row]), (int(label[0]), int(label[1]), bool(label[2])))
-        blob = history.to_blob() if self.group.apply[rows].any() else before
+            elif applies and self._deltas[row]:
+                history.add_label(int(columns.time_ms[row]), int(self._deltas[row]))
+        blob = history.to_blob() if self._changes(rows) else before
         return before if blob == before else blob
+
+    def _changes(self, rows: list[int]) -> bool:
+        applied = self.group.apply[rows]
+        return bool((applied & (self.columns.is_event[rows] | (self._deltas[rows] != 0))).any())
 
     def _one_event(self, history: History, row: int, applies: bool) -> None:
         time_ms = int(self.columns.time_ms[row])
-        values = [int(self.columns.fields[field.name][row]) for field in self.layout.columns]
+        values = [int(column[row]) for column in self._kept]
+        own = values if applies else None
         if self.features is not None:
-            self.features[row, self._places] = history.features(time_ms, values if applies else None)
+            self.features[row, self._places] = looking_back.features(history, time_ms, own)
         if applies:
             history.add_event(time_ms, values)
+
+
+def _column(spec: Spec, column: Column, columns: Columns) -> Ints:
+    """A kept column for every row of the batch."""
+    match column.kind:
+        case "number":
+            return columns.fields[column.source].astype(np.int64)
+        case "token":
+            return tokens(columns.fields[column.source].astype(np.int64))
+        case "flag":
+            held = np.ones(len(columns), np.bool_)
+            for name, value in column.where:
+                held &= columns.fields[name] == whole(value)
+            return held.astype(np.int64)

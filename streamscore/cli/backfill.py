@@ -1,5 +1,6 @@
 """`streamscore backfill`: a file's features, point in time, by the code that serves."""
 
+import signal
 from pathlib import Path
 
 import click
@@ -27,6 +28,7 @@ def command(events: Path, output: Path, spec_path: Path | None) -> None:
     Writes Parquet: id, time, entity columns, one float32 column per feature in spec order, and the label if
     EVENTS has it.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # temporary files go, as they do with Ctrl-C
     spec = read_spec(spec_path)
     with TerminalProgress().step("backfill", "events") as step:
         with written_whole(output) as beside:

@@ -3,17 +3,18 @@
 import json
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-import polars as pl
 
-from stream_features.spec import Spec
+from stream_features.spec import Spec, retention_ms
 from streamscore.cli._spec import read_spec
 from streamscore.training.rows import Refusal
 from streamscore.training.tables import Table, read_table
 
 SHOWN = 20
+DAY_MS = 86_400_000
 
 
 @click.command()
@@ -44,8 +45,12 @@ def _summary(spec: Spec, table: Table, repeats: int) -> dict[str, object]:
         "reasons": dict(Counter(refusal.reason for refusal in table.refusals)),
         "repeated_ids": repeats,
         "first": [_line(refusal) for refusal in table.refusals[:SHOWN]],
-        "from": _moment(table.rows, spec, last=False),
-        "to": _moment(table.rows, spec, last=True),
+        "from": _moment(table.rows[spec.event.time].min()),
+        "to": _moment(table.rows[spec.event.time].max()),
+        "entities": _entities(spec, table),
+        "labels": _labels(spec, table),
+        "features": len(spec.features),
+        "retention_days": {e.name: retention_ms(spec, e.name) / DAY_MS for e in spec.entities},
     }
 
 
@@ -53,9 +58,23 @@ def _line(refusal: Refusal) -> dict[str, object]:
     return {"line": refusal.line, "reason": refusal.reason, "message": refusal.message}
 
 
-def _moment(rows: pl.DataFrame, spec: Spec, *, last: bool) -> str | None:
-    times = pl.from_epoch(rows[spec.event.time].sort(), "ms").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_list()
-    return str(times[-1 if last else 0]) if times else None
+def _moment(time_ms: object) -> str | None:
+    if not isinstance(time_ms, int):
+        return None
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def _entities(spec: Spec, table: Table) -> dict[str, int]:
+    """How many different ids each entity has."""
+    return {entity.name: table.rows[entity.field].n_unique() for entity in spec.entities}
+
+
+def _labels(spec: Spec, table: Table) -> dict[str, int] | None:
+    """How many rows have a label, and how many of these a true one; None if the file has no such column."""
+    if spec.event.label not in table.rows.columns:
+        return None
+    labels = table.rows[spec.event.label]
+    return {"known": len(labels) - labels.null_count(), "true": int(labels.sum())}
 
 
 def _print(events: Path, spec: Spec, table: Table, repeats: int) -> None:
@@ -67,6 +86,11 @@ def _print(events: Path, spec: Spec, table: Table, repeats: int) -> None:
         click.echo(f"{count:>10,}  {reason}")
     if repeats:
         click.echo(f"{repeats:>10,}  rows bear the id of an earlier one; backfill leaves them out")
-    span = f", {_moment(table.rows, spec, last=False)} to {_moment(table.rows, spec, last=True)}"
-    entities = ", ".join(f"{table.rows[e.field].n_unique():,} {e.name}" for e in spec.entities)
-    click.echo(f"{table.rows.height:>10,}  rows are fine{span if table.rows.height else ''} ({entities})")
+    times = table.rows[spec.event.time]
+    span = f", {_moment(times.min())} to {_moment(times.max())}" if len(times) else ""
+    entities = ", ".join(f"{count:,} {name}" for name, count in _entities(spec, table).items())
+    click.echo(f"{table.rows.height:>10,}  rows are fine{span} ({entities})")
+    if labels := _labels(spec, table):
+        click.echo(f"{labels['known']:>10,}  of them have a label, {labels['true']:,} a true one")
+    kept = ", ".join(f"{e.name} {retention_ms(spec, e.name) / DAY_MS:.3g} days" for e in spec.entities)
+    click.echo(f"{len(spec.features):>10,}  features; state is kept for: {kept}")

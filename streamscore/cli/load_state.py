@@ -1,6 +1,7 @@
 """`streamscore load-state`: the history that live events will find."""
 
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def command(
     goes on where a run broke off. Do it before `streamscore start`: items that the stream has written since
     are kept as they are.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # temporary files go, as they do with Ctrl-C
     until_ms = _past(moment_ms(until, "--until"))
     spec, stack = read_spec(spec_path), target(stage, yes)
     if until_ms is not None:

@@ -21,9 +21,12 @@ def command() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Instead of src/features.toml.",
 )
-def up(port: int, spec: Path | None) -> None:
+@click.option(
+    "--shards", type=click.IntRange(1, 64), default=1, show_default=True, help="Of the events stream."
+)
+def up(port: int, spec: Path | None, shards: int) -> None:
     """Bring it up, its mappings not polling; `streamscore start` lets events flow."""
-    stack = stacks.up(Path.cwd(), spec=spec, port=port)
+    stack = stacks.up(Path.cwd(), spec=spec, port=port, shards=shards)
     click.echo(
         f"up at {stack.endpoint}; `streamscore start` lets events flow, `streamscore local down` ends it",
         err=True,

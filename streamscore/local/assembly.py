@@ -33,6 +33,7 @@ class Options:
     code: str
     spec: str | None
     port: int
+    shards: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     hub = Hub()
     exits.callback(hub.close)
     clients: Clients = cache(lambda service: client(service, emulator.endpoint))
-    deployed = deploy(clients, options.name, Path(options.template), f"{hub.url}/invoke")
+    deployed = deploy(clients, options.name, Path(options.template), f"{hub.url}/invoke", options.shards)
     _publish_spec(clients, deployed, spec)
     metrics = MetricPublisher(clients("cloudwatch"))
     exits.callback(metrics.close)

@@ -29,14 +29,15 @@ class Deployed:
     mappings: tuple[Mapping, ...]
 
 
-def deploy(clients: Clients, name: str, template_path: Path, proxy_url: str) -> Deployed:
+def deploy(clients: Clients, name: str, template_path: Path, proxy_url: str, shards: int = 1) -> Deployed:
     """Create the stack; its functions are invoked at `proxy_url`, its mappings are the caller's to poll."""
     template = localised(read_template(template_path), proxy_url)
+    parameters = PARAMETERS | {"ShardCount": str(shards)}
     formation = clients("cloudformation")
     created = formation.create_stack(
         StackName=name,
         TemplateBody=json.dumps(template),
-        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in PARAMETERS.items()],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
     stack = formation.describe_stacks(StackName=created["StackId"])["Stacks"][0]

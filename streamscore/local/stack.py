@@ -77,12 +77,13 @@ class Stack:
             ) from error
 
 
-def up(
+def up(  # noqa: PLR0913 - each by its name
     root: Path,
     *,
     code: Path | None = None,
     spec: Path | None = None,
     port: int = 4566,
+    shards: int = 1,
     detached: bool = True,
 ) -> Stack:
     """Bring up the stack of the project's template with its state under `root`/.local, not polling yet.
@@ -106,6 +107,7 @@ def up(
         code=str((code or _PROJECT / "src").resolve()),
         spec=str(spec.resolve()) if spec else None,
         port=port,
+        shards=shards,
     )
     return _wait_until_up(state_dir, _launch(options, state_dir, detached))
 

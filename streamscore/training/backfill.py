@@ -4,19 +4,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from stream_features.columns import Ints, Vectors
 from stream_features.spec_model import Spec
+from streamscore.training.features_file import write_frames
 from streamscore.training.ordering import CHUNK_ROWS, in_time_order
 from streamscore.training.replay import Chunk, Replay
 
 Advance = Callable[[int], None]
-ROW_GROUP_ROWS = 262_144
 
 
 @dataclass(frozen=True)
@@ -100,16 +98,8 @@ def write_features(
 
     def write(chunks: Iterator[pl.DataFrame]) -> Replay:
         replay = Replay(spec)
-        frames = (_features(spec, chunk) for chunk in told(replayed(replay, chunks), advance))
-        first = next(frames)
-
-        def source(*_: Any) -> Iterator[pl.DataFrame]:
-            yield first
-            yield from frames
-
-        register_io_source(source, schema=first.schema).sink_parquet(
-            output, row_group_size=ROW_GROUP_ROWS, compression_level=1
-        )
+        done = told(replayed(replay, chunks), advance)
+        write_frames((_table(spec, chunk.rows, chunk.features) for chunk in done), output)
         return replay
 
     return in_time_order(path, spec, write, rows, output.parent)
@@ -141,10 +131,6 @@ def to_frame(result: Backfilled) -> pl.DataFrame:
     if result.labels is not None:
         columns[spec.event.label or ""] = result.labels
     return _table(spec, pl.DataFrame(columns), result.features)
-
-
-def _features(spec: Spec, chunk: Chunk) -> pl.DataFrame:
-    return _table(spec, chunk.rows, chunk.features)
 
 
 def _table(spec: Spec, rows: pl.DataFrame, features: Vectors) -> pl.DataFrame:

@@ -4,6 +4,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from stream_features.columns import text_hash
+
 Hashes = NDArray[np.uint64]
 
 
@@ -42,6 +44,7 @@ class Values:
         self._kind = pl.Categorical(pl.Categories.random())
         self._alive = pl.Series([], dtype=pl.String).cast(self._kind)  # without any series numbers begin anew
         self._names = [pl.Series([], dtype=pl.String)]
+        self._hashes, self._hashed = np.empty(0, np.int64), 0
         self._count = 0
 
     def __len__(self) -> int:
@@ -57,6 +60,13 @@ class Values:
             self._names.append(by_code["name"])
             self._count += len(new)
         return codes.to_numpy().astype(np.int32)
+
+    def hashes(self) -> NDArray[np.int64]:
+        """The kernel's hash of each value, by number."""
+        names = [name for some in self._names[self._hashed :] for name in some.to_list()]
+        self._hashed = len(self._names)
+        self._hashes = np.concatenate([self._hashes, np.array([text_hash(name) for name in names], np.int64)])
+        return self._hashes
 
     def names(self) -> pl.Series:
         """The values by their numbers."""

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from common.errors import InvalidInputError
 from stream_features.columns import NULL, Columns, Group, Ints, Vectors, text_hash, used_fields
-from stream_features.events import label_hashes
 from stream_features.kernel import fold
 from stream_features.ops import OPS
 from stream_features.spec_model import Field, Spec
 from streamscore.training.known import Ids, Values
 
 Codes = NDArray[np.int32]
+Fields = dict[str, NDArray[np.int64] | NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,12 @@ class _Labels:
     known_ms: Ints
     time_ms: Ints
     label: NDArray[np.bool_]
-    hashes: NDArray[np.uint64]
     codes: tuple[Codes, ...]
 
     def part(self, first: int, end: int | None) -> "_Labels":
         cut = slice(first, end)
         codes = tuple(codes[cut] for codes in self.codes)
-        return _Labels(self.known_ms[cut], self.time_ms[cut], self.label[cut], self.hashes[cut], codes)
+        return _Labels(self.known_ms[cut], self.time_ms[cut], self.label[cut], codes)
 
 
 class Replay:
@@ -101,8 +100,7 @@ class Replay:
             time_ms = rows[self.spec.event.time].to_numpy()[told]
             label = rows[name].fill_null(False).to_numpy()[told]
             own = tuple(some[told] for some in codes)
-            hashes = label_hashes(rows[self.spec.event.id].gather(told).to_list())
-            self._waiting.append(_Labels(time_ms + known_after_ms, time_ms, label, hashes, own))
+            self._waiting.append(_Labels(time_ms + known_after_ms, time_ms, label, own))
 
     def _known(self, until_ms: int) -> list[_Labels]:
         """Take the waiting labels that are known by then."""
@@ -116,7 +114,7 @@ class Replay:
         return known
 
     def _fold(self, rows: pl.DataFrame | None, codes: tuple[Codes, ...], labels: list[_Labels]) -> Vectors:
-        columns, order = _columns(self.spec, rows, labels)
+        columns, order = _columns(self.spec, rows, labels, self._fields(rows, codes))
         groups, touched = [], []
         for place, own in enumerate(codes):
             merged = np.concatenate([*(some.codes[place] for some in labels), own])[order]
@@ -130,6 +128,22 @@ class Replay:
                 blobs[code] = blob
         return folded.features[columns.is_event] if labels else folded.features
 
+    def _fields(self, rows: pl.DataFrame | None, codes: tuple[Codes, ...]) -> Fields:
+        """What features read of the events: a field, or an entity's id as a hash."""
+        fields: Fields = {}
+        entities = [entity.name for entity in self.spec.entities]
+        for name in used_fields(self.spec):
+            field = self.spec.fields.get(name)
+            if rows is None:
+                is_float = field is not None and field.kind == "float"
+                fields[name] = np.empty(0, np.float64) if is_float else np.empty(0, np.int64)
+            elif field:
+                fields[name] = _values(field, rows[name])
+            else:
+                place = entities.index(name)
+                fields[name] = self.values[place].hashes()[codes[place]]
+        return fields
+
 
 def _compact(codes: Codes, count: int) -> tuple[list[int], Codes]:
     """Which of `count` numbers occur, and `codes` as places among them."""
@@ -141,23 +155,22 @@ def _compact(codes: Codes, count: int) -> tuple[list[int], Codes]:
     return who.tolist(), place[codes]
 
 
-def _columns(spec: Spec, rows: pl.DataFrame | None, labels: list[_Labels]) -> tuple[Columns, Ints]:
+def _columns(
+    spec: Spec, rows: pl.DataFrame | None, labels: list[_Labels], events: Fields
+) -> tuple[Columns, Ints]:
     """Labels and events as one batch in the order of arrival, and that order of [labels, events]."""
-    count, events = sum(len(some.time_ms) for some in labels), 0 if rows is None else rows.height
+    count = sum(len(some.time_ms) for some in labels)
     times = np.empty(0, np.int64) if rows is None else rows[spec.event.time].to_numpy()
     known = np.concatenate([*(some.known_ms for some in labels), times])
     order = np.argsort(known, kind="stable")
-    fields = {}
-    for name in used_fields(spec):
-        own = np.empty(0, np.int64) if rows is None else _values(spec.fields[name], rows[name])
-        fields[name] = np.concatenate([np.full(count, _nothing(own)), own])[order]
+    fields = {
+        name: np.concatenate([np.full(count, _nothing(own)), own])[order] for name, own in events.items()
+    }
     columns = Columns(
         time_ms=np.concatenate([*(some.time_ms for some in labels), times])[order],
         is_event=order >= count,
         fields=fields,
-        label=np.concatenate([*(some.label for some in labels), np.zeros(events, np.bool_)])[order],
-        label_time_ms=np.where(order < count, known[order], 0),
-        label_hash=np.concatenate([*(some.hashes for some in labels), np.zeros(events, np.uint64)])[order],
+        label=np.concatenate([*(some.label for some in labels), np.zeros(len(times), np.bool_)])[order],
     )
     return columns, order
 

@@ -1,7 +1,5 @@
 """The kernel against `tests/oracle.py`, bit for bit, for any history and any split into batches."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +9,7 @@ from stream_features.events import Event, Label, label_hash
 from stream_features.kernel import Columns, Group, fold
 from stream_features.spec import Spec, parse
 from tests import oracle
+from tests.folding import Folding
 
 HEAD = """
 [event]
@@ -146,28 +145,6 @@ histories = st.one_of(
 )
 
 
-@dataclass
-class Folding:
-    """Folds batch after batch, keeping the blobs as a store would."""
-
-    spec: Spec
-    blobs: dict[tuple[int, str], bytes]
-
-    def fold(self, records: list[Event | Label], applies: list[tuple[bool, ...]] | None = None) -> np.ndarray:
-        groups, names = [], []
-        for j in range(len(self.spec.entities)):
-            values = [record.entities[j] for record in records]
-            order = sorted(set(values))
-            apply = np.array([applies is None or applies[i][j] for i in range(len(records))], np.bool_)
-            codes = np.array([order.index(value) for value in values], np.int32)
-            groups.append(Group(codes, [self.blobs.get((j, name), b"") for name in order], apply))
-            names.append(order)
-        folded = fold(self.spec, Columns.from_records(self.spec, records), groups)
-        for j, order in enumerate(names):
-            self.blobs.update({(j, name): blob for name, blob in zip(order, folded.blobs[j], strict=True)})
-        return folded.features
-
-
 def event(at_ms: int, amount: int | None = 0, card: str = "a", shop: str = "x") -> Event:
     return Event(
         id="",
@@ -210,7 +187,7 @@ def same_bits(left: np.ndarray, right: np.ndarray) -> None:
 
 @given(records=histories, batch=st.integers(1, 41))
 def test_features_equal_the_oracles_in_any_order_and_any_batching(records, batch):
-    folding = Folding(SPEC, {})
+    folding = Folding(SPEC)
     parts = [folding.fold(records[i : i + batch]) for i in range(0, len(records), batch)]
     same_bits(
         np.concatenate([np.empty((0, len(SPEC.features)), np.float32), *parts]), expected(SPEC, records)
@@ -220,7 +197,7 @@ def test_features_equal_the_oracles_in_any_order_and_any_batching(records, batch
 @given(records=histories, data=st.data())
 def test_state_bytes_do_not_depend_on_batching(records, data):
     cuts = data.draw(st.lists(st.integers(0, len(records)), max_size=5).map(sorted))
-    whole, parts = Folding(SPEC, {}), Folding(SPEC, {})
+    whole, parts = Folding(SPEC), Folding(SPEC)
     whole.fold(records)
     for start, stop in zip([0, *cuts], [*cuts, len(records)], strict=True):
         parts.fold(records[start:stop])
@@ -230,7 +207,7 @@ def test_state_bytes_do_not_depend_on_batching(records, data):
 @given(records=histories, data=st.data(), batch=st.integers(1, 41))
 def test_rows_that_do_not_apply_only_read(records, data, batch):
     applies = [tuple(data.draw(st.booleans()) for _ in SPEC.entities) for _ in records]
-    folding = Folding(SPEC, {})
+    folding = Folding(SPEC)
     parts = [
         folding.fold(records[i : i + batch], applies[i : i + batch]) for i in range(0, len(records), batch)
     ]
@@ -239,34 +216,41 @@ def test_rows_that_do_not_apply_only_read(records, data, batch):
 
 
 def test_a_window_is_open_at_its_start_and_closed_at_its_end():
-    features = Folding(SPEC, {}).fold([event(0), event(999), event(1000), event(2000)])
+    features = Folding(SPEC).fold([event(0), event(999), event(1000), event(2000)])
     assert column(features, "count_1s") == [1, 2, 2, 1]  # (t - 1 s, t]
 
 
 def test_a_delayed_window_ends_at_the_delay_and_includes_that_end():
-    features = Folding(SPEC, {}).fold([event(0), event(1999), event(2000), event(2999), event(3000)])
+    features = Folding(SPEC).fold([event(0), event(1999), event(2000), event(2999), event(3000)])
     assert column(features, "shop_count_1s") == [0, 0, 1, 1, 0]  # (t - 3 s, t - 2 s]
 
 
 def test_of_two_events_at_one_time_the_first_does_not_see_the_second():
-    features = Folding(SPEC, {}).fold([event(0, 100), event(0, 300)])
+    features = Folding(SPEC).fold([event(0, 100), event(0, 300)])
     assert column(features, "sum_1s") == [1.0, 4.0]
     assert column(features, "mean_2s") == [1.0, 2.0]
 
 
 def test_a_late_event_is_seen_by_later_arrivals_only():
-    features = Folding(SPEC, {}).fold([event(0), event(500), event(100), event(600)])
+    features = Folding(SPEC).fold([event(0), event(500), event(100), event(600)])
     assert column(features, "count_1s") == [1, 2, 2, 4]
 
 
 def test_an_event_behind_the_horizon_sees_itself_alone_and_is_forgotten():
-    folding = Folding(SPEC, {})
-    assert column(folding.fold([event(0), event(4000), event(0), event(1)]), "count_4s") == [1, 1, 1, 1]
-    assert column(folding.fold([event(4001)]), "count_4s") == [2]
+    """The horizon is 5 s, and what is forgotten is what lies before the tile in which it begins."""
+    folding = Folding(SPEC)
+    now, old = 600_000 - T0 % 300_000, 299_999 - T0 % 300_000
+    assert column(folding.fold([event(0), event(now), event(old), event(old + 1)]), "count_4s") == [
+        1,
+        1,
+        1,
+        1,
+    ]
+    assert column(folding.fold([event(now + 1)]), "count_4s") == [2]
 
 
 def test_missing_values_count_as_events_and_not_as_numbers():
-    features = Folding(SPEC, {}).fold([event(0, None), event(1, 250)])
+    features = Folding(SPEC).fold([event(0, None), event(1, 250)])
     assert column(features, "count_1s") == [1, 2]
     assert column(features, "sum_1s") == [0.0, 2.5]
     assert np.isnan(column(features, "mean_2s")[0])
@@ -274,22 +258,20 @@ def test_missing_values_count_as_events_and_not_as_numbers():
 
 
 def test_a_default_stands_for_what_is_unknown():
-    features = Folding(SPEC, {}).fold([event(0)])
+    features = Folding(SPEC).fold([event(0)])
     assert column(features, "lat_now") == [-1.0]
     assert column(features, "shop_risk_1s") == [0.0]
 
 
 def test_a_label_counts_at_its_events_time_for_events_that_arrive_after_it():
-    features = Folding(SPEC, {}).fold(
-        [event(0), event(100), label("p", 0), event(200), event(2999), event(3000)]
-    )
+    features = Folding(SPEC).fold([event(0), event(100), label("p", 0), event(200), event(2999), event(3000)])
     assert column(features, "shop_frauds")[:2] == [0, 0]
     assert np.isnan(column(features, "shop_frauds")[2])
     assert column(features, "shop_frauds")[3:] == [1, 1, 0]
 
 
 def test_a_repeated_label_changes_nothing_and_a_later_correction_replaces():
-    folding = Folding(SPEC, {})
+    folding = Folding(SPEC)
     folding.fold([event(0), label("p", 0, True, known_ms=1)])
     before = dict(folding.blobs)
     folding.fold([label("p", 0, True, known_ms=1), label("p", 0, False, known_ms=0)])
@@ -300,19 +282,19 @@ def test_a_repeated_label_changes_nothing_and_a_later_correction_replaces():
 
 
 def test_more_labels_than_are_remembered_count_again():
-    folding = Folding(SPEC, {})
+    folding = Folding(SPEC)
     folding.fold([event(0), *[label(str(i), 0) for i in range(65)]])
     assert column(folding.fold([label("1", 0), event(1)]), "shop_frauds")[1] == 65
     assert column(folding.fold([label("0", 0), event(2)]), "shop_frauds")[1] == 66
 
 
 def test_sums_beyond_int64_stay_exact():
-    features = Folding(SPEC, {}).fold([event(0, 2**53 - i % 2) for i in range(1100)])
+    features = Folding(SPEC).fold([event(0, 2**53 - i % 2) for i in range(1100)])
     assert column(features, "sum_1s")[-1] == np.float32((1100 * 2**53 - 550) / 100)
 
 
 def test_what_did_not_change_is_the_same_object():
-    folding = Folding(SPEC, {})
+    folding = Folding(SPEC)
     folding.fold([event(0), label("p", 0)])
     before = dict(folding.blobs)
     folding.fold([event(1)], [(False, False)])
@@ -339,7 +321,7 @@ def test_an_empty_batch_gives_nothing():
 
 def test_times_too_far_apart_for_one_sort_key_are_folded_all_the_same():
     crowd = [event(0, card=str(i)) for i in range(50)]
-    features = Folding(SPEC, {}).fold([*crowd, event(2**58), event(2**58 + 1)])
+    features = Folding(SPEC).fold([*crowd, event(2**58), event(2**58 + 1)])
     assert column(features, "count_1s") == [1] * 51 + [2]
 
 
@@ -349,7 +331,7 @@ def test_a_new_column_knows_what_older_state_still_has():
         FEATURES.index('[[feature]]\nname = "n_mean"'),
         FEATURES.index('[[feature]]\nname = "ok_sum"'),
     )
-    folding = Folding(parse(HEAD + FEATURES[:start] + FEATURES[stop:]), {})
+    folding = Folding(parse(HEAD + FEATURES[:start] + FEATURES[stop:]))
     folding.fold([event(0, 2**40), event(1, None)])
     folding.spec = SPEC
     features = folding.fold([event(1001, 100), event(2002)])
@@ -361,9 +343,9 @@ def test_a_new_column_knows_what_older_state_still_has():
 def test_both_paths_write_the_same_bytes():
     """An event behind the horizon is forgotten, and takes its entity through the plain path."""
     records = [event(0, 1), event(5, 3), event(5, 2), event(4000, 7), event(4000, 6)]
-    fast, plain = Folding(SPEC, {}), Folding(SPEC, {})
+    fast, plain = Folding(SPEC), Folding(SPEC)
     fast.fold(records)
-    plain.fold([*records, event(0)])
+    plain.fold([*records, event(-600_000)])
     assert fast.blobs[0, "a"] == plain.blobs[0, "a"]
 
 
@@ -371,12 +353,12 @@ def test_both_paths_write_the_same_bytes():
     "amount", [2**31 - 2, 2**31 - 1, 2**31, 2**32, 1 - 2**31, -(2**31), -(2**31) - 1, 2**53]
 )
 def test_values_of_any_size_survive_in_the_state(amount):
-    folding = Folding(SPEC, {})
+    folding = Folding(SPEC)
     folding.fold([event(0, amount), event(0, None)])
     assert column(folding.fold([event(1, 0)]), "sum_4s") == [np.float32(amount / 100)]
 
 
 def test_of_two_labels_of_one_time_the_first_stands():
-    folding = Folding(SPEC, {})
+    folding = Folding(SPEC)
     folding.fold([event(0), label("p", 0, True, known_ms=1), label("p", 0, False, known_ms=1)])
     assert column(folding.fold([event(1)]), "shop_frauds") == [1]

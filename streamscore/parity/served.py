@@ -1,0 +1,152 @@
+"""What a stack served and still knows: decisions, the specs they were made with, entities' stored state."""
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from botocore.exceptions import ClientError
+
+from common.dynamodb import RESERVE_MS, DynamoDB
+from common.errors import InvalidInputError
+from stream_features.blob import decode
+from stream_features.columns import Ints
+from stream_features.layout import layouts
+from stream_features.spec_model import Spec, from_json
+from stream_features.state import Stored, decode_item
+
+PATIENCE_S = 60
+NO_SHARD = -1  # every watermark is another shard's
+_ATTRIBUTES = ("pk", "entity", "event_time", "arrival", "spec", "features", "source", "label", "scored_at")
+
+
+class Stack(Protocol):
+    """A deployed stack: names from its outputs, clients that reach it."""
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Output key to value."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of that service."""
+
+
+class Served(NamedTuple):
+    """One decision: the float32 vector it was made from, and where its event stands."""
+
+    id: str
+    vector: bytes
+    spec_sha: str
+    primary: str
+    event_ms: int
+    arrival_ms: int
+    label: bool | None
+    on_stream: bool
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the stored state of an entity says of its history.
+
+    ``shards`` are those whose records reached it (0: loaded only); ``head_ms`` the times of the events it
+    keeps one by one, in order; ``first_ms`` and ``last_ms`` of all it keeps, None if that is nothing.
+    """
+
+    shards: int
+    first_ms: int | None
+    last_ms: int | None
+    head_ms: Ints
+
+
+UNKNOWN = Known(0, None, None, np.empty(0, np.int64))
+
+
+def decisions(stack: Stack) -> dict[str, Served]:
+    """Every decision by event id; stubs of labels are left out. Reads the whole table."""
+    names = {f"#{n}": name for n, name in enumerate(_ATTRIBUTES)}
+    pages = (
+        stack.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=stack.outputs["DecisionsTableName"],
+            ConsistentRead=True,
+            ProjectionExpression=",".join(names),
+            ExpressionAttributeNames=names,
+        )
+    )
+    items = (item for page in pages for item in page["Items"] if "scored_at" in item)
+    return {served.id: served for served in map(served_of, items)}
+
+
+def served_of(item: Mapping[str, Any]) -> Served:
+    """A decision's item."""
+    return Served(
+        id=item["pk"]["S"],
+        vector=bytes(item["features"]["B"]) if "features" in item else b"",
+        spec_sha=item["spec"]["S"],
+        primary=item["entity"]["S"],
+        event_ms=int(item["event_time"]["N"]),
+        arrival_ms=int(item["arrival"]["N"]),
+        label=bool(item["label"]["BOOL"]) if "label" in item else None,
+        on_stream=item["source"]["S"] == "stream",
+    )
+
+
+def specs(stack: Stack, shas: Iterable[str]) -> dict[str, Spec]:
+    """The published specs of these hashes; one that is not there is left out."""
+    found = {sha: _spec(stack, f"specs/{sha}.json") for sha in set(shas)}
+    return {sha: spec for sha, spec in found.items() if spec is not None}
+
+
+def running_spec(stack: Stack) -> Spec:
+    """The spec that the stack was last deployed with; InvalidInputError if it has published none."""
+    pages = (
+        stack.client("s3")
+        .get_paginator("list_objects_v2")
+        .paginate(Bucket=stack.outputs["DataBucketName"], Prefix="specs/")
+    )
+    published = [entry for page in pages for entry in page.get("Contents", ())]
+    newest = max(published, key=lambda entry: entry["LastModified"], default=None)
+    spec = _spec(stack, newest["Key"]) if newest else None
+    if spec is None:
+        raise InvalidInputError("the stack has published no spec; name the one it runs with by --spec")
+    return spec
+
+
+def _spec(stack: Stack, key: str) -> Spec | None:
+    try:
+        answer = stack.client("s3").get_object(Bucket=stack.outputs["DataBucketName"], Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+            return None
+        raise
+    return from_json(bytes(answer["Body"].read()))
+
+
+def known(stack: Stack, spec: Spec, keys: Collection[str]) -> dict[str, Known]:
+    """The stored histories of these state items; those that do not exist are left out."""
+    end_s = time.monotonic() + PATIENCE_S + RESERVE_MS / 1000
+    items = DynamoDB(stack.client("dynamodb")).batch_get(
+        stack.outputs["StateTableName"],
+        sorted(keys),
+        ("pk", "v", "w", "s"),
+        lambda: (end_s - time.monotonic()) * 1000,
+    )
+    found = {
+        item["pk"]["S"]: Stored(int(item["v"]["N"]), bytes(item["w"]["B"]), bytes(item["s"]["B"]))
+        for item in items
+    }
+    return {key: known_of(spec, key, stored) for key, stored in found.items()}
+
+
+def known_of(spec: Spec, key: str, stored: Stored) -> Known:
+    """What a state item says of its entity's history."""
+    names = [entity.name for entity in spec.entities]
+    item = decode_item(stored, NO_SHARD)
+    states = decode(layouts(spec)[names.index(key.partition("#")[0])], [item.blob])
+    shards, head_ms = len(item.other_marks), states.head.time_ms
+    kept = np.concatenate([states.tiles.time_ms, head_ms])
+    if not len(kept):
+        return Known(shards, None, None, head_ms)
+    return Known(shards, int(kept[0]), int(states.newest_ms[0]), head_ms)
