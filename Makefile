@@ -17,7 +17,7 @@ test: setup ## unit, integration and end-to-end tests, on the local stack
 	@$(BIN)/pytest -q $(ARGS)
 
 test-nightly: setup ## every property test with 10,000 examples: hours
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -m hypothesis $(ARGS)
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -m hypothesis --timeout 0 $(ARGS)
 
 check: setup ## lint, types, import rules, template lint
 	@scripts/bootstrap.sh sam
