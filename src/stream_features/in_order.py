@@ -213,9 +213,10 @@ class Merged:
             case "min" | "max":
                 return np.where(counts, column, NULL)
 
-    def memory(self, memory: Memory) -> "Recall":
-        """The values of a memory and of all raw events, by entity and time."""
-        return Recall(self, memory)
+    @cached_property
+    def recalls(self) -> list["Recall"]:
+        """For each memory its values and those of all raw events, by entity and time."""
+        return [Recall(self, memory) for memory in self.layout.memories]
 
     @cached_property
     def gaps_ms(self) -> Ints:

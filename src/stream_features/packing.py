@@ -73,6 +73,8 @@ def _widths(values: Ints, counts: Ints) -> Widths:
 def _narrowed(values: Ints, width: int) -> bytes:
     if width < 8:
         values = np.where(values == NULL, -(2 ** (8 * width - 1)), values)
+    if width in {1, 2, 4, 8}:
+        return values.astype(f"<i{width}").tobytes()
     return np.ascontiguousarray(values, "<i8").view(np.uint8).reshape(-1, 8)[:, :width].tobytes()
 
 

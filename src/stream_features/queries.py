@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from stream_features.columns import NULL, Floats, Ints, Vectors
-from stream_features.in_order import REMEMBERED_VALUES, Merged, Recall, Timeline
+from stream_features.in_order import REMEMBERED_VALUES, Merged, Timeline
 from stream_features.layout import Use
 from stream_features.means import Means
 from stream_features.ranges import Whole, distinct, extremes, recent_from, running
@@ -33,7 +33,6 @@ class Queries:
         self._positives = Timeline(merged.positives.groups, merged.positive_ms, *merged.span)
         self._edges: dict[int, Ints] = {}
         self._running: dict[int, Whole] = {}
-        self._recalls: dict[int, Recall] = {}
 
     def answer(self, use: Use) -> Floats:
         """The feature's value for each new event."""
@@ -132,13 +131,8 @@ class Queries:
         edge_ms = np.minimum(events.edge_ms(back_ms), positives.edge_ms(back_ms))
         return self._positives.first(self._groups, edge_ms)
 
-    def _recall(self, use: Use) -> Recall:
-        if use.memory not in self._recalls:
-            self._recalls[use.memory] = self._merged.memory(self._merged.layout.memories[use.memory])
-        return self._recalls[use.memory]
-
     def _distinct(self, use: Use) -> Floats:
-        recall, window_ms = self._recall(use), use.feature.window_ms
+        recall, window_ms = self._merged.recalls[use.memory], use.feature.window_ms
         has, own = recall.own
         start = recall.timeline.first(self._groups, self._merged.events_cut.edge_ms(window_ms))
         end = own + has
@@ -149,7 +143,7 @@ class Queries:
         return np.minimum(found, REMEMBERED_VALUES).astype(np.float64)
 
     def _is_new(self, use: Use) -> Floats:
-        recall, window_ms = self._recall(use), use.feature.window_ms
+        recall, window_ms = self._merged.recalls[use.memory], use.feature.window_ms
         has, own = recall.own
         own = own[has]
         edge_ms = self._merged.events_cut.edge_ms(window_ms)[has]

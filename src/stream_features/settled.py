@@ -40,10 +40,7 @@ class _Settling:
         raw_from = raw.starts + raw.counts - counts
         head = Series(counts, merged.raw_ms[heads], tuple(column[heads] for column in merged.columns))
         positives, positive_tiles = self._positives()
-        memories = tuple(
-            merged.memory(memory).after(raw_from, self._oldest_ms, self._clock_ms)
-            for memory in self._layout.memories
-        )
+        memories = tuple(recall.after(raw_from, self._oldest_ms, self._clock_ms) for recall in merged.recalls)
         return States(
             self._newest_ms,
             head,

@@ -20,7 +20,7 @@ from streamscore.progress import Step
 
 BACKLOG = 4_000
 ASKED_AT_ONCE = 500
-PAUSE_S = 0.1
+PAUSE_S = 0.3
 STUCK_AFTER_S = 120.0
 
 Decided = Callable[[Sequence[str]], set[str]]
@@ -73,10 +73,9 @@ def closed_loop(
         done.events += len(request.events)
         done.labels += request.records - len(request.events)
         waiting.add(request.events)
-        while len(waiting) > BACKLOG:
-            waiting.look()
-    while len(waiting):
-        waiting.look()
+        if len(waiting) > BACKLOG:
+            waiting.until_only(BACKLOG // 2)  # not after every request: each look reads ASKED_AT_ONCE items
+    waiting.until_only(0)
     return done
 
 
@@ -90,7 +89,7 @@ class _Waiting:
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     ids: deque[str] = field(default_factory=deque)
-    moved_s: float | None = None
+    moved_s: float = 0.0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -100,17 +99,22 @@ class _Waiting:
             self.moved_s = self.clock()
         self.ids.extend(ids)
 
-    def look(self) -> None:
-        """Ask for the oldest; pause if none is decided, and give them up if that lasts too long."""
+    def until_only(self, count: int) -> None:
+        """Wait until at most so many events are left."""
+        while len(self) > count:
+            self._look()
+
+    def _look(self) -> None:
+        """Ask for the oldest; pause if not all are decided, and give up those that hold the rest up."""
         asked = [self.ids.popleft() for _ in range(min(ASKED_AT_ONCE, len(self.ids)))]
         found = self.decided(asked)
         left = [id_ for id_ in asked if id_ not in found]
         if found:
             self.moved_s = self.clock()
             self.step.advance(len(found))
-        elif self.clock() - (self.moved_s or 0.0) > STUCK_AFTER_S:
+        elif self.clock() - self.moved_s > STUCK_AFTER_S:
             left = self._given_up(left)
-        else:
+        if left:
             self.sleep(PAUSE_S)
         self.ids.extendleft(reversed(left))
 

@@ -76,10 +76,11 @@ def decisions(stack: Stack) -> dict[str, Served]:
         )
     )
     items = (item for page in pages for item in page["Items"] if "scored_at" in item)
-    return {served.id: served for served in map(_served, items)}
+    return {served.id: served for served in map(served_of, items)}
 
 
-def _served(item: Mapping[str, Any]) -> Served:
+def served_of(item: Mapping[str, Any]) -> Served:
+    """A decision's item."""
     return Served(
         id=item["pk"]["S"],
         vector=bytes(item["features"]["B"]) if "features" in item else b"",
@@ -144,7 +145,8 @@ def known_of(spec: Spec, key: str, stored: Stored) -> Known:
     names = [entity.name for entity in spec.entities]
     item = decode_item(stored, NO_SHARD)
     states = decode(layouts(spec)[names.index(key.partition("#")[0])], [item.blob])
-    shards, times = len(item.other_marks), np.asarray(states.event_ms)
-    if not len(times):
-        return Known(shards, None, None, times)
-    return Known(shards, int(times[0]), int(states.newest_ms[0]), times)
+    shards, head_ms = len(item.other_marks), states.head.time_ms
+    kept = np.concatenate([states.tiles.time_ms, head_ms])
+    if not len(kept):
+        return Known(shards, None, None, head_ms)
+    return Known(shards, int(kept[0]), int(states.newest_ms[0]), head_ms)

@@ -1,4 +1,4 @@
-"""`parity` replays a file through the real stack, and a state that was tampered with is found out."""
+"""`parity` and `entity` on the real stack: a state that was tampered with is found out, and explained."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from common.errors import InvalidInputError
 from stream_features.state import Stored, decode_item, encode_item
 from streamscore import simulator
-from streamscore.cli import parity
+from streamscore.cli import entity, parity
 from streamscore.event_files import write_events
 from streamscore.local import stack as stacks
 
@@ -34,6 +34,12 @@ def in_the_stacks_folder(running: stacks.Stack, monkeypatch: pytest.MonkeyPatch)
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(parity.command, arguments, catch_exceptions=False)
+
+
+def explained(*arguments: str) -> Any:
+    result = CliRunner().invoke(entity.command, [*arguments, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    return json.loads(result.stdout)
 
 
 def forget(running: stacks.Stack, key: str) -> None:
@@ -65,6 +71,15 @@ def test_a_replay_is_served_as_backfilled_until_a_state_is_tampered_with(
         run(str(half), "--replay")
 
     customer = rest["customer_id"][0]
+    newest = first.filter(customer_id=customer)["transaction_id"][-1]
+    item = explained("customer", str(customer))
+    event = explained("customer", str(customer), "--event", str(newest))
+    assert len(item["watermarks"]) == 1
+    assert len(item["head"]) == item["ids_remembered"] == first.filter(customer_id=customer).height
+    recomputed = [one for one in event["features"] if "parts" in one]
+    assert len(recomputed) == 6
+    assert all(one["value"] == one["served"] for one in recomputed)
+    assert [one["value"] for one in recomputed] == [one["value"] for one in item["features"]]
     forget(running, f"customer#{customer}")
     since = first["event_time"].max()
     after = run(str(whole), "--replay", "--since", since, "--json")
@@ -79,3 +94,13 @@ def test_a_replay_is_served_as_backfilled_until_a_state_is_tampered_with(
     assert broken["first"]["served"] == 1.0
     assert features["amount"]["different"] == features["terminal_count_7d"]["different"] == 0
     assert "FAILED" in run(str(whole)).stdout
+
+
+def test_what_is_not_there_is_said_in_one_line(running: stacks.Stack) -> None:
+    for arguments, says in {
+        ("shop", "1"): "not an entity of the stack's spec; it has customer, terminal",
+        ("customer", "nobody"): "nothing is stored of customer nobody",
+        ("customer", "1", "--event", "none"): "there is no decision about 'none'",
+    }.items():
+        with pytest.raises(InvalidInputError, match=says):
+            CliRunner().invoke(entity.command, arguments, catch_exceptions=False)

@@ -16,6 +16,13 @@ def test_a_moment_that_is_none_is_refused_with_an_example(until):
 
 def test_without_a_stack_the_command_says_how_to_get_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(command, ["events.csv", "--until", "2026-11-24"])
+    result = CliRunner().invoke(command, ["events.csv", "--until", "2024-11-24"])
     assert isinstance(result.exception, InvalidInputError)
     assert "local up" in str(result.exception)
+
+
+def test_a_cut_over_in_the_future_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(command, ["events.csv", "--until", "2999-01-01"])
+    assert isinstance(result.exception, InvalidInputError)
+    assert "lies in the future" in str(result.exception)
