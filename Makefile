@@ -17,7 +17,7 @@ test: setup ## unit, integration and end-to-end tests, on the local stack
 	@$(BIN)/pytest -q $(ARGS)
 
 test-nightly: setup ## every property test with 10,000 examples: hours
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -m hypothesis $(ARGS)
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -m hypothesis --timeout 0 $(ARGS)
 
 check: setup ## lint, types, import rules, template lint
 	@scripts/bootstrap.sh sam
@@ -33,6 +33,8 @@ bench: setup ## speed, bytes and write units of the feature engine, side by side
 	@scripts/bootstrap.sh bench
 	@$(BIN)/python benchmarks/online.py
 	@$(BIN)/python benchmarks/offline.py
+	@$(BIN)/python benchmarks/handler.py
+	@$(BIN)/python benchmarks/contention.py
 	@$(BIN)/python benchmarks/state_size.py --size 300000 --heads 64 128
 
 build: setup ## sam build without Docker, and proof that every handler imports with what Lambda will have

@@ -9,13 +9,14 @@ another, which DynamoDB does not. Compare figures of one run only.
 """
 
 import argparse
+import io
 import itertools
 import os
 import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -145,9 +146,10 @@ def run(apply: Callable[[dict[str, Any]], Any], batches: list[dict[str, Any]]) -
     """How many records, and the wall seconds of each batch; each must be done at once."""
     walls_s = []
     for batch in batches:
-        began = time.perf_counter()
-        assert apply(batch) == {"batchItemFailures": []}
-        walls_s.append(time.perf_counter() - began)
+        with redirect_stdout(io.StringIO()):  # its metrics
+            began = time.perf_counter()
+            assert apply(batch) == {"batchItemFailures": []}
+            walls_s.append(time.perf_counter() - began)
     return sum(len(batch["Records"]) for batch in batches), walls_s
 
 
@@ -181,23 +183,25 @@ class Bench:
         count, _ = run(apply, batches)
         phases.stop()
         total = sum(phases.seconds.values())
-        print(f"CPU, {count:,} records in batches of {self.given.batch}")
+        print(f"\n| phase ({count:,} records in batches of {self.given.batch}) | CPU us a record | share |")
+        print("|---|---|---|")
         for name in ("decode", "read", "fold", "encode", "write", "other"):
             seconds = phases.seconds.get(name, 0.0)
-            print(f"  {name:8} {1e6 * seconds / count:7.1f} us a record {seconds / total:6.1%}")
-        print(f"  {'all':8} {1e6 * total / count:7.1f} us a record")
+            print(f"| {name} | {1e6 * seconds / count:.1f} | {seconds / total:.1%} |")
+        print(f"| all | {1e6 * total / count:.1f} | |")
 
     def wall(self, target: Target, delay: Callable[[float], None]) -> None:
         """Records a second on one lane, with and without a delay in every call."""
         apply, source = self.lane(target)
         run(apply, list(itertools.islice(source, 5)))
+        print("| in every DynamoDB call | a batch takes (median) | records/s on one lane | at best |")
+        print("|---|---|---|---|")
         for delay_ms in (0.0, self.given.delay_ms):
             delay(delay_ms)
             _, walls_s = run(apply, list(itertools.islice(source, self.given.batches)))
-            median_s, best_s = median(walls_s), min(walls_s)
-            print(f"wall, {delay_ms:g} ms in every call: a batch takes {1e3 * median_s:.0f} ms (median)")
-            size = self.given.batch
-            print(f"  {size / median_s:,.0f} records/s on one lane, at best {size / best_s:,.0f}")
+            median_s, best_s, size = median(walls_s), min(walls_s), self.given.batch
+            speeds = f"{size / median_s:,.0f} | {size / best_s:,.0f}"
+            print(f"| {delay_ms:g} ms | {1e3 * median_s:.0f} ms | {speeds} |", flush=True)
 
 
 def main() -> None:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
-from itertools import chain
+from functools import partial
 from typing import Any, Protocol
 
 from common.aws import MOST_CONNECTIONS, RESERVE_MS, Backoff, RemainingMs, answer_of, client, is_throttle
+from common.dynamodb_wire import Wire
 from common.errors import TransientError
 
 __all__ = ["RESERVE_MS", "DynamoDB", "Outcome", "RemainingMs", "Statement", "client"]
@@ -54,7 +55,7 @@ class Meter(Protocol):
 
 
 class DynamoDB:
-    """The threads that call DynamoDB by a client: botocore's, or the leaner `dynamodb_wire.Wire`."""
+    """Calls DynamoDB by a client: botocore's, on threads, or the leaner `dynamodb_wire.Wire`."""
 
     def __init__(
         self,
@@ -62,68 +63,84 @@ class DynamoDB:
         meter: Callable[[], Meter] | None = None,
         backoff: Backoff | None = None,
     ) -> None:
-        self._client = dynamodb_client
+        self._each = (
+            dynamodb_client if isinstance(dynamodb_client, Wire) else _Threads(dynamodb_client)
+        ).each
         self._meter = meter
         self.backoff = backoff or Backoff()
-        self._threads = ThreadPoolExecutor(MOST_CONNECTIONS, thread_name_prefix="dynamodb")
 
     def batch_get(
         self, table: str, keys: Sequence[str], attributes: Sequence[str], remaining_ms: RemainingMs
     ) -> list[dict[str, Any]]:
         """Attributes of the items of `keys` (`pk`) that exist, in no order; TransientError when late."""
-        chunks = _chunks(keys, KEYS_PER_READ)
-        return list(chain(*self._each(lambda c: self._get(table, c, attributes, remaining_ms), chunks)))
-
-    def execute(self, statements: Sequence[Statement], remaining_ms: RemainingMs) -> list[Outcome]:
-        """Run the statements, each on its own terms; one outcome a statement, in order."""
-        chunks = _chunks(statements, STATEMENTS_PER_WRITE)
-        return list(chain(*self._each(lambda c: self._write(c, remaining_ms), chunks)))
-
-    def _each[C, R](self, call: Callable[[C], R], chunks: list[C]) -> list[R]:
-        return list(self._threads.map(call, chunks)) if len(chunks) > 1 else [call(c) for c in chunks]
-
-    def _get(
-        self, table: str, keys: Sequence[str], attributes: Sequence[str], remaining_ms: RemainingMs
-    ) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = []
         names = {f"#{n}": name for n, name in enumerate(attributes)}
         asked = {
             "ProjectionExpression": ",".join(names),
             "ExpressionAttributeNames": names,
             "ConsistentRead": True,
         }
-        wanted: Any = {table: {"Keys": [{"pk": {"S": key}} for key in keys], **asked}}
+        items: list[dict[str, Any]] = []
+        wanted: list[dict[str, Any]] = [
+            {table: {"Keys": [{"pk": {"S": key}} for key in chunk], **asked}}
+            for chunk in _chunks(keys, KEYS_PER_READ)
+        ]
         for _ in self.backoff.tries(remaining_ms):
-            answer = self._call("batch_get_item", RequestItems=wanted)
-            if answer is None:
-                continue
-            if self._meter:
-                self._meter().dynamodb_read(answer, asked=len(wanted[table]["Keys"]))
-            items += answer["Responses"].get(table, ())
-            wanted = answer.get("UnprocessedKeys")
+            answers = self._calls("batch_get_item", [{"RequestItems": each} for each in wanted])
+            left = []
+            for each, answer in zip(wanted, answers, strict=True):
+                if answer is None:
+                    left.append(each)
+                    continue
+                if self._meter:
+                    self._meter().dynamodb_read(answer, asked=len(each[table]["Keys"]))
+                items += answer["Responses"].get(table, ())
+                if unprocessed := answer.get("UnprocessedKeys"):
+                    left.append(unprocessed)
+            wanted = left
             if not wanted:
                 return items
         raise TransientError(f"{table}: a read was not answered before the invocation's time was up")
 
-    def _write(self, statements: Sequence[Statement], remaining_ms: RemainingMs) -> list[Outcome]:
+    def execute(self, statements: Sequence[Statement], remaining_ms: RemainingMs) -> list[Outcome]:
+        """Run the statements, each on its own terms; one outcome a statement, in order."""
         outcomes = [Outcome.THROTTLED] * len(statements)
         todo = list(range(len(statements)))
         for _ in self.backoff.tries(remaining_ms):
-            answer = self._call("batch_execute_statement", Statements=[_request(statements[n]) for n in todo])
-            if answer is None:
-                continue
-            if self._meter:
-                self._meter().dynamodb_write(answer, items=[statements[n].size for n in todo])
-            for n, response in zip(todo, answer["Responses"], strict=True):
-                outcomes[n] = _outcome(response.get("Error"))
+            chunks = _chunks(todo, STATEMENTS_PER_WRITE)
+            requests = [{"Statements": [_request(statements[n]) for n in chunk]} for chunk in chunks]
+            for chunk, answer in zip(chunks, self._calls("batch_execute_statement", requests), strict=True):
+                if answer is None:
+                    continue
+                if self._meter:
+                    self._meter().dynamodb_write(answer, items=[statements[n].size for n in chunk])
+                for n, response in zip(chunk, answer["Responses"], strict=True):
+                    outcomes[n] = _outcome(response.get("Error"))
             todo = [n for n in todo if outcomes[n] is Outcome.THROTTLED]
             if not todo:
                 break
         return outcomes
 
-    def _call(self, operation: str, **arguments: Any) -> dict[str, Any] | None:
+    def _calls(self, operation: str, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any] | None]:
+        """The answer to each, or None if asking again can help."""
+        metered = [{**request, "ReturnConsumedCapacity": "TOTAL"} for request in requests]
+        return [answer_of(call) for call in self._each(operation, metered, MOST_CONNECTIONS)]
+
+
+class _Threads:
+    """A client of botocore's, whose calls wait: each on a thread."""
+
+    def __init__(self, dynamodb_client: Any) -> None:
+        self._client = dynamodb_client
+        self._threads = ThreadPoolExecutor(MOST_CONNECTIONS, thread_name_prefix="dynamodb")
+
+    def each(
+        self, operation: str, requests: Sequence[dict[str, Any]], most: int
+    ) -> list[Callable[[], dict[str, Any]]]:
+        """See Wire.each; `most` is the number of threads at most."""
         method: Callable[..., dict[str, Any]] = getattr(self._client, operation)
-        return answer_of(lambda: method(**arguments, ReturnConsumedCapacity="TOTAL"))
+        if len(requests) == 1:
+            return [partial(method, **request) for request in requests]
+        return [self._threads.submit(method, **request).result for request in requests]
 
 
 def _request(statement: Statement) -> dict[str, Any]:

@@ -5,15 +5,18 @@ Python, half the CPU of a batch, and its signing and HTTP most of the rest; msgs
 """
 
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from http import HTTPStatus
 from typing import Any, TypedDict
 
 import botocore.session
 import msgspec
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
 
 from common.aws import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
-from common.keepalive import KeepAlive
+from common.keepalive import Answer, KeepAlive
 from common.signature import Signer
 
 _TARGET = "DynamoDB_20120810."
@@ -39,6 +42,10 @@ class _Items(TypedDict, total=False):
 _encode = msgspec.json.Encoder().encode
 _items = msgspec.json.Decoder(_Items)
 _anything = msgspec.json.Decoder()
+_OPERATIONS: dict[str, tuple[str, Any]] = {
+    "batch_get_item": ("BatchGetItem", _items.decode),
+    "batch_execute_statement": ("BatchExecuteStatement", _anything.decode),
+}
 
 
 class Wire:
@@ -52,25 +59,34 @@ class Wire:
         ca_file = session.get_config_variable("ca_bundle") or get_cert_path(True)
         self._http = KeepAlive(client.meta.endpoint_url, CONNECT_TIMEOUT_S, READ_TIMEOUT_S, ca_file)
 
-    def batch_get_item(self, **request: Any) -> Any:
-        """BatchGetItem; binary attributes come as bytes."""
-        return _items.decode(self._call("BatchGetItem", request))
+    def each(
+        self, operation: str, requests: Sequence[dict[str, Any]], most: int
+    ) -> list[Callable[[], dict[str, Any]]]:
+        """Make the calls, at most `most` at once. Each answer as a call that returns it, or raises.
 
-    def batch_execute_statement(self, **request: Any) -> Any:
-        """BatchExecuteStatement."""
-        return _anything.decode(self._call("BatchExecuteStatement", request))
+        `batch_get_item` and `batch_execute_statement` are known; binary attributes come as bytes.
+        """
+        name, decode = _OPERATIONS[operation]
+        outcomes = self._http.exchange((self._request(name, request) for request in requests), most)
+        return [partial(_answer, name, decode, outcome) for outcome in outcomes]
 
-    def _call(self, operation: str, request: dict[str, Any]) -> bytes:
+    def _request(self, name: str, request: dict[str, Any]) -> bytes:
         body = _encode(request)
-        headers = {"content-type": _JSON, "host": self._http.host, "x-amz-target": _TARGET + operation}
+        headers = {"content-type": _JSON, "host": self._http.host, "x-amz-target": _TARGET + name}
         credentials = self._credentials.get_frozen_credentials()
         signed = self._signer.signed(credentials, headers, body, time.time())
         lines = "".join([f"{name}: {value}\r\n" for name, value in signed.items()])
-        head = f"POST / HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
-        answer = self._http.post(head.encode(), body)
-        if answer.status != 200:
-            raise _error(operation, answer.status, answer.body)
-        return answer.body
+        return f"POST / HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _answer(
+    name: str, decode: Callable[[bytes], dict[str, Any]], outcome: Answer | BotoCoreError
+) -> dict[str, Any]:
+    if isinstance(outcome, BotoCoreError):
+        raise outcome
+    if outcome.status != HTTPStatus.OK:
+        raise _error(name, outcome.status, outcome.body)
+    return decode(outcome.body)
 
 
 def _error(operation: str, status: int, body: bytes) -> ClientError:

@@ -5,7 +5,7 @@ import gzip
 import json
 import time
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -205,7 +205,7 @@ def test_a_flush_that_fails_returns_its_first_record_and_what_follows_is_deliver
     pending, deliveries = kinesis_event(aggregates(batch, 100), NOW_MS)["Records"], 0
     while pending:
         deliveries += 1
-        stopped = replace(runtime, dynamodb=DynamoDB(Stopping(Wire(), after=4 * deliveries)))
+        stopped = replace(runtime, dynamodb=DynamoDB(Stopping(after=4 * deliveries)))
         answer = apply_batch({"Records": pending}, stopped, lambda: 0)
         again = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
         pending = [r for r in pending if again and r["kinesis"]["sequenceNumber"] >= again[0]]
@@ -214,20 +214,23 @@ def test_a_flush_that_fails_returns_its_first_record_and_what_follows_is_deliver
     assert [(row.id, vector(row)[0]) for row in rows] == [(e["id"], n) for n, e in enumerate(batch, 1)]
 
 
-class Stopping:
+class Stopping(Wire):
     """A client whose connection breaks after some calls."""
 
-    def __init__(self, wire: Wire, after: int) -> None:
-        self._wire, self._left = wire, after
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self._left = after
 
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        def call(**arguments: Any) -> Any:
-            self._left -= 1
-            if self._left < 0:
-                raise ConnectionClosedError(endpoint_url="http://127.0.0.1")
-            return getattr(self._wire, operation)(**arguments)
+    def each(
+        self, operation: str, requests: Sequence[dict[str, Any]], most: int
+    ) -> list[Callable[[], dict[str, Any]]]:
+        kept = requests[: max(self._left, 0)]
+        self._left -= len(requests)
+        return super().each(operation, kept, most) + [_hung_up] * (len(requests) - len(kept))
 
-        return call
+
+def _hung_up() -> dict[str, Any]:
+    raise ConnectionClosedError(endpoint_url="http://127.0.0.1")
 
 
 def test_a_row_that_no_item_can_carry_is_quarantined(runtime, quarantined, emulator):

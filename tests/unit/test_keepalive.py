@@ -18,13 +18,14 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Peer:
-    """A server that reads a request (its head is its whole) and sends the next of its answers, in any pieces.
+    """A server that echoes a request's first byte, or sends the next of its answers, in any pieces.
 
     None as an answer hangs up, as does the end of the list.
     """
 
     def __init__(self) -> None:
         self.answers: list[list[bytes] | None] = []
+        self.echo = False
         self.connections = 0
         self.hung_up = threading.Semaphore(0)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -45,6 +46,8 @@ class Peer:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:
+            while self.echo and (asked := connection.recv(65_536)):
+                connection.sendall(OK.replace(b": 2", b": 1")[:-2] + asked[:1])
             while self.answers and connection.recv(65_536):
                 answer = self.answers.pop(0)
                 if answer is None:
@@ -61,8 +64,14 @@ def peer() -> Iterator[Peer]:
     made.close()
 
 
+POST = b"POST / HTTP/1.1\r\n\r\n"
+
+
 def post(client: KeepAlive) -> Answer:
-    return client.post(b"POST / HTTP/1.1\r\n\r\n", b"")
+    [outcome] = client.exchange([POST])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def test_a_connection_serves_one_call_after_another(peer):
@@ -138,3 +147,46 @@ def test_calls_at_once_have_connections_of_their_own_and_keep_them(peer):
         answers = list(threads.map(lambda _: post(client), range(200)))
     assert answers == [Answer(200, b"ok")] * 200
     assert 1 <= peer.connections <= 8
+
+
+def test_many_requests_share_as_many_connections_as_may_be_under_way_and_answers_keep_their_places(peer):
+    bodies = [str(n % 10).encode() for n in range(50)]
+    peer.echo = True
+    client = KeepAlive(peer.url, 1, 5)
+    outcomes = client.exchange((b"%b\r\n\r\n" % body for body in bodies), 8)
+    assert outcomes == [Answer(200, body) for body in bodies]
+    assert peer.connections == 8
+    assert len(client._idle) == 8
+
+
+def test_a_failure_among_many_stands_in_its_place_and_the_others_are_answered(peer):
+    peer.answers = [[OK], None, [OK], None, [OK], None]
+    outcomes = KeepAlive(peer.url, 1, 5).exchange([POST] * 5)
+    closed = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, ConnectionClosedError)]
+    assert (closed, outcomes[0], outcomes[2], outcomes[4]) == ([1, 3], *[Answer(200, b"ok")] * 3)
+
+
+def test_an_exchange_that_breaks_off_leaves_no_connection_that_owes_an_answer(peer):
+    def requests() -> Iterator[bytes]:
+        yield POST
+        raise RuntimeError("a request that cannot be made")
+
+    peer.answers = [[OK], None]
+    client = KeepAlive(peer.url, 1, 5)
+    with pytest.raises(RuntimeError):
+        client.exchange(requests(), 2)
+    assert client._idle == []
+
+
+def test_of_many_requests_that_nobody_answers_each_has_its_own_time(peer):
+    peer.answers = [[b""]] * 3 + [None] * 3
+    outcomes = KeepAlive(peer.url, 1, 0.05).exchange([POST] * 3, 3)
+    assert all(isinstance(outcome, ReadTimeoutError) for outcome in outcomes)
+
+
+def test_where_nobody_listens_one_try_stands_for_all():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    outcomes = KeepAlive(f"http://127.0.0.1:{port}", 0.5, 1).exchange([POST] * 9, 2)
+    assert all(isinstance(outcome, EndpointConnectionError) for outcome in outcomes)
+    assert len(set(map(id, outcomes))) == 1
