@@ -198,7 +198,8 @@ class Merged:
 
     def _raw_measured(self, measure: Measure) -> Whole:
         if measure.column < 0:
-            return np.ones(len(self.raw_ms), np.int64) if measure.flag < 0 else self.columns[measure.flag]
+            held = measure.flag < 0 or self.columns[measure.flag] == 1
+            return np.ones(len(self.raw_ms), np.int64) * held
         column = self.columns[measure.column]
         counts: Bools = column != NULL
         if measure.flag >= 0:

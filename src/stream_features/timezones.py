@@ -1,9 +1,10 @@
-"""Local time by the `tzdata` package, never by the machine's own tables: training and serving agree."""
+"""Local time by the `tzdata` package, never by the machine's own tables: training and serving agree.
 
-from datetime import UTC, datetime, timedelta
+Zones are imported when a feature needs one: every cold start would pay for them, and few specs do.
+"""
+
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
-from importlib import resources
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -17,12 +18,17 @@ _MILLISECOND = timedelta(milliseconds=1)
 @cache
 def names() -> frozenset[str]:
     """Every zone that is known."""
+    from importlib import resources  # noqa: PLC0415
+
     return frozenset(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
 @cache
-def zone(name: str) -> ZoneInfo:
+def zone(name: str) -> tzinfo:
     """The zone of that name, which must be one of `names`."""
+    from importlib import resources  # noqa: PLC0415
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
     with resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as table:
         return ZoneInfo.from_file(table, key=name)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.errors import InvalidInputError
 from stream_features.events import Event, Label, label_hash
 from stream_features.kernel import Columns, Group, fold
 from stream_features.spec_model import Entity, EventSpec, Feature, Field, Spec
@@ -261,3 +262,59 @@ def test_a_window_inside_the_head_is_exact_and_a_longer_one_starts_at_a_tile(exa
     ]
     found = Folding(of).fold(records)
     assert found[:, 1].tolist() == [1, 2, 3, 4, 5 if exact == 1 else 2]
+
+
+def hourly(count: int) -> list[Event]:
+    return [
+        Event("", 0, T0 + HOUR * n, 0, None, ("a", "x"), (100 * n, n, "ecom" if n % 2 else "pos"), ())
+        for n in range(count)
+    ]
+
+
+def test_a_window_added_on_what_is_kept_is_filled_at_once():
+    old = (made(op="sum", of="n", window_ms=13 * DAY), made(op="min", of="amount", window_ms=2 * DAY))
+    new = (
+        *old,
+        *windowed("sum", of="n"),
+        *windowed("mean", of="n"),
+        *windowed("count"),
+        *windowed("min", of="amount"),
+    )
+    folding, always = Folding(spec(3, old)), Folding(spec(3, new))
+    always.fold(hourly(200))
+    folding.fold(hourly(200))
+    folding.spec = spec(3, new)
+    probe = [Event("", 0, T0 + 200 * HOUR, 0, None, ("a", "x"), (None, 7, None), ())]
+    found, wanted = folding.fold(probe), always.fold(probe)
+    # The least amount was kept for two days only; of sums and counts nothing is missing.
+    known = [at for at, f in enumerate(new) if f.op != "min" or f.window_ms <= 2 * DAY]
+    assert_same(found[:, known], wanted[:, known], spec(3, tuple(new[at] for at in known)))
+
+
+def test_a_measure_that_tiles_lack_starts_from_what_the_head_knows():
+    folding = Folding(spec(3, (made(op="sum", of="n", window_ms=13 * DAY),)))
+    folding.fold(hourly(200))
+    folding.spec = spec(
+        3, (made(op="max", of="n", window_ms=13 * DAY), made(op="count", window_ms=13 * DAY, where=ECOM))
+    )
+    found = folding.fold([Event("", 0, T0 + 200 * HOUR, 0, None, ("a", "x"), (0, -9, "ecom"), ())])
+    assert found[0].tolist() == [199.0, 1.0]  # `where` was not kept of any event before
+
+
+def test_a_head_made_shorter_pushes_its_oldest_into_tiles():
+    folding, always = Folding(spec(9)), Folding(spec(2))
+    folding.fold(hourly(9))
+    always.fold(hourly(9))
+    folding.spec = spec(2)
+    after = [Event("", 0, T0 + 9 * HOUR, 0, None, ("a", "x"), (5, 5, None), ())]
+    folding.fold(after)
+    always.fold(after)
+    assert folding.blobs == always.blobs
+
+
+def test_a_blob_of_a_later_version_is_refused_with_what_to_do():
+    folding = Folding(spec(3))
+    folding.fold(hourly(3))
+    folding.blobs[0, "a"] = b"\x63" + folding.blobs[0, "a"][1:]
+    with pytest.raises(InvalidInputError, match="version 99, this code reads 2; deploy the newer code"):
+        folding.fold(hourly(1))
