@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from stream_features.state import kernel_blob
+from stream_features.state import CUTOVER_KEY, kernel_blob
 from streamscore.demo.summary import Decided
 
 
@@ -28,8 +28,9 @@ def decisions(stack: Stack) -> dict[str, Decided]:
 
 def state_blobs(stack: Stack) -> dict[str, bytes]:
     """The kernel's part of every state item that has one, by the item's key."""
-    items = _scan(stack, stack.outputs["StateTableName"])
-    blobs = {item["pk"]["S"]: kernel_blob(bytes(item["s"]["B"])) for item in items}
+    items = {item["pk"]["S"]: item for item in _scan(stack, stack.outputs["StateTableName"])}
+    items.pop(CUTOVER_KEY, None)
+    blobs = {key: kernel_blob(bytes(item["s"]["B"])) for key, item in items.items()}
     return {key: blob for key, blob in blobs.items() if blob}
 
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from common.errors import InvalidInputError
 from stream_features.spec import parse
 from streamscore.cli import check, init
+from streamscore.first_spec import profiles
 
 CSV = """\
 tx_id,event_time,customer_id,terminal_id,amount,category,is_fraud,zip,lat,step,note
@@ -79,6 +80,18 @@ def test_nested_and_missing_values_of_json_lines_are_found(tmp_path):
     assert spec.fields["device_id"].path == ("device", "id")
     text = (tmp_path / "first.toml").read_text()
     assert '# "device_o.s" is left out: a key on its path is empty, or holds' in text
+
+
+def test_a_key_that_later_rows_lack_or_bring_is_optional(tmp_path, monkeypatch):
+    monkeypatch.setattr(profiles, "ROWS", 2)
+    sample = tmp_path / "sample.jsonl"
+    records = [{"id": str(n), "at": 1700000000 + n, "user": "u", "n": n} for n in range(6)]
+    records[0] |= {"early": 1, "mixed": 1}
+    records[5] |= {"late": True, "mixed": "x"}
+    sample.write_text("\n".join(json.dumps(record) for record in records))
+    spec = first_spec(sample, tmp_path)
+    assert kinds(spec) == {"n": "int", "early": "int?", "late": "bool?"}
+    assert "# mixed is left out" in (tmp_path / "first.toml").read_text()
 
 
 def test_a_typed_file_is_read_by_its_types(tmp_path):

@@ -50,7 +50,8 @@ of = "card_sum"
 to = "shop_count"
 """
 SPEC = parse(TEXT.format(window="7d"))
-OTHER_SPEC = parse(TEXT.format(window="2d"))
+AMOUNT = '[[feature]]\nname = "amount"\nop = "value"\nof = "amount"\n'
+OTHER_SPEC = parse(TEXT.format(window="2d").replace(AMOUNT, ""))
 T0_MS, HOUR_MS = 1_764_000_000_000, 3_600_000
 
 
@@ -148,6 +149,19 @@ def test_a_late_event_of_one_partition_key_is_late_whatever_shards_its_shop_cros
     assert found.reasons == {"late": 1}
 
 
+def test_a_primary_entity_fails_even_if_its_shard_was_split(file: Any) -> None:
+    events = [event(n) for n in range(3)]
+    stack = Memory(SPEC)
+    stack.deliver([events[0]], shard=0)
+    stack.deliver([events[2], events[1]], shard=1)
+
+    report = stack.compared_with(file(events))
+
+    assert feature(report, "card_sum").failed == 1
+    assert feature(report, "shop_count").failed == 0
+    assert not report.held
+
+
 def test_history_that_was_not_loaded_is_told_with_both_sides_bounds(file: Any) -> None:
     events = [event(n) for n in range(6)]
 
@@ -188,6 +202,7 @@ def test_a_decision_under_another_spec_is_matched_by_name(file: Any) -> None:
 
     assert feature(report, "card_sum").reasons == {"spec": 2}
     assert feature(report, "shop_count").different == 0
+    assert (feature(report, "amount").compared, feature(report, "shop_count").compared) == (0, 3)
     unknown = stack.compared_with(file(events))
     assert (unknown.compared, unknown.unreadable) == (0, 3)
 

@@ -34,8 +34,8 @@ def test_exp2_minus_is_within_4e_16_of_the_truth(y):
 
 
 @given(st.floats(-0.999999, 2.0**53).filter(bool).filter(lambda x: abs(x) > 1e-300))
-def test_log1p_is_within_an_ulp_or_so_of_the_truth(x):
-    assert relative_error(log1p(x), exactly(log_of_one_more, x)) < 4e-16
+def test_log1p_is_within_an_ulp_of_the_truth(x):
+    assert relative_error(log1p(x), exactly(log_of_one_more, x)) < 2.3e-16
 
 
 @pytest.mark.parametrize("edge", [-0.29, 0.41, 2**0.5 - 1, 2**0.5 / 2 - 1, 1.0, 3.0, -0.5])
@@ -76,9 +76,9 @@ def test_an_empty_array_stays_empty():
 
 def test_the_bits_are_these_on_every_machine():
     """A machine that answers otherwise would train and serve different numbers."""
-    ys, xs = np.arange(4000) / 96, np.arange(-900, 4000) / 1024
+    ys, xs = np.arange(4000) / 96, np.arange(-900, 4000) / 1009
     answers = exp2_minus(ys).tobytes() + log1p(xs).tobytes()
     assert hashlib.sha256(answers).hexdigest() == BITS
 
 
-BITS = "6e50b9dfeafba285e55d9eef87795fcc22c8acb950c85d30b8a6fbe5bf88ba66"
+BITS = "dea9032f278936b23d7513608850107ede69bc1ee55d053541bf6a2cfdbd6ce0"
