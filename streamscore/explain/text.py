@@ -1,6 +1,6 @@
 """What was found out about an entity, as a person reads it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from streamscore.explain.found import Edge, EventExplained, Explained, FeatureValue, Parts, Value
 from streamscore.moments import moment, span
@@ -24,14 +24,14 @@ def entity_lines(found: Explained) -> Iterator[str]:
         yield f"seen       {count} values of {name} before the head"
     if found.newest_ms is not None and found.features:
         yield f"features as of the newest event, {moment(found.newest_ms)}:"
-        yield from _features(found.features)
+        yield from _features(found.features, _as_of_newest)
 
 
 def event_lines(found: EventExplained) -> Iterator[str]:
     """One event's vector as served, and what it is made of."""
     yield f"event {found.event} at {moment(found.time_ms)}, spec {found.spec_sha[:16]}"
     yield from (f"  note: {remark}" for remark in found.remarks)
-    yield from _features(found.features)
+    yield from _features(found.features, _as_served)
 
 
 def _head(found: Explained) -> Iterator[str]:
@@ -59,25 +59,27 @@ def _positives(found: Explained) -> Iterator[str]:
         yield from (f"  {moment(at)}" for at in found.positives_ms[: -SHOWN - 1 : -1])
 
 
-def _features(features: tuple[FeatureValue, ...]) -> Iterator[str]:
+def _features(features: Sequence[FeatureValue], told: Callable[[FeatureValue], str]) -> Iterator[str]:
     width = max(len(one.feature) for one in features)
     for one in features:
-        yield f"  {one.feature:<{width}}  {_told(one)}"
+        yield f"  {one.feature:<{width}}  {told(one)}"
         if one.parts:
             yield from (f"  {'':<{width}}    {line}" for line in _parts(one.parts))
 
 
-def _told(one: FeatureValue) -> str:
-    note = f" ({one.note})" if one.note else ""
-    if one.parts is None:
-        return f"served {_number(one.served)}{note}"
-    return f"{_number(one.value)}{note}"
+def _as_of_newest(one: FeatureValue) -> str:
+    return f"{_number(one.value)} ({one.note})" if one.note else _number(one.value)
+
+
+def _as_served(one: FeatureValue) -> str:
+    again = "" if one.parts is None or one.value == one.served else f", recomputed now {_as_of_newest(one)}"
+    return f"served {_number(one.served)}{again}"
 
 
 def _parts(parts: Parts) -> Iterator[str]:
     if parts.since and parts.until:
         yield f"from {_edge(parts.since)} until before {_edge(parts.until)}"
-        yield f"{parts.in_head} events of the head and {parts.in_tiles} tiles lie inside"
+        yield f"inside: {parts.in_head} of the head's events, {parts.in_tiles} tiles"
     if parts.numbers:
         yield _pairs(parts.numbers)
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from stream_features.spec import parse
 from streamscore.explain import text
 from streamscore.explain.event import NOT_IN_HEAD, SUMMED_UP, Decided, explain_event
@@ -165,3 +167,5 @@ def test_the_text_names_every_feature_and_moment() -> None:
     assert "rounded down to a tile of 1h" in shown
     whole = explain_event(SPEC, "card", stack.table.items["card#c"], decided(stack, "e6"))
     assert "served 6.25" in "\n".join(text.event_lines(whole))
+    odd = msgspec.structs.replace(whole, features=(msgspec.structs.replace(whole.features[1], served=1.0),))
+    assert "served 1, recomputed now 22.75" in "\n".join(text.event_lines(odd))
