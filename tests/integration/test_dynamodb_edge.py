@@ -17,8 +17,8 @@ from stream_features.handler import Runtime, apply_batch
 from stream_features.store import StateTable
 from streamscore.local.emulator import Emulator
 from tests.faulty_edge import READ, WRITE, Choose, Edge, Fault
+from tests.integration.stream_runtime import NOW_MS, a_minute, event, rows_of, runtime, vector
 from tests.integration.test_emulator import table_with_stream
-from tests.integration.test_stream_features import NOW_MS, a_minute, event, rows_of, runtime, vector
 from tests.stream_events import FIRST_SEQUENCE, kinesis_event
 
 __all__ = ["runtime"]

@@ -1,19 +1,14 @@
 """The handler against the emulator's DynamoDB and S3: what becomes state and rows, what is quarantined."""
 
 import functools
-import gzip
 import json
 import time
 from base64 import b64decode
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
-import msgspec
 import pytest
-from botocore.exceptions import ConnectionClosedError
 
 from common import aws
 from common.dynamodb import DynamoDB
@@ -22,105 +17,25 @@ from common.quarantine import Quarantine
 from common.settings import Settings, code_root
 from stream_features import handler as handlers
 from stream_features import state
-from stream_features.events import decoder
-from stream_features.handler import Runtime, apply_batch
-from stream_features.protocol import Saved
+from stream_features.handler import apply_batch
 from stream_features.spec import parse
-from stream_features.state import Out, decode_out
-from stream_features.store import StateTable
-from stream_features.turn import Write
-from streamscore.local.emulator import CREDENTIALS, Emulator
-from tests.integration.test_emulator import stream_records, table_with_stream
+from stream_features.state import decode_out
+from tests.integration.stream_runtime import (
+    GOOD,
+    NOW_MS,
+    SPEC,
+    a_minute,
+    event,
+    items,
+    quarantined,
+    rows_of,
+    runtime,
+    vector,
+)
+from tests.integration.test_emulator import stream_records
 from tests.stream_events import FIRST_SEQUENCE, SHARD, aggregate, kinesis_event
 
-SPEC = parse(
-    """
-[event]
-id = "id"
-time = "at"
-label = "fraud"
-label_known_after = "7d"
-max_age = "3d"
-keep = ["note", "amount"]
-fields = { amount = "decimal(2)", note = "string?" }
-[entities]
-card = "card"
-shop = "shop"
-[[feature]]
-name = "card_count_{window}"
-entity = "card"
-op = "count"
-windows = ["1d"]
-[[feature]]
-name = "shop_sum_{window}"
-entity = "shop"
-op = "sum"
-of = "amount"
-windows = ["1d"]
-"""
-)
-NOW_MS = 1_764_000_000_000
-GOOD = {"id": "e1", "at": NOW_MS, "card": "c1", "shop": "s1", "amount": 12.5, "note": "x"}
-
-
-def a_minute() -> float:
-    return 60_000
-
-
-@pytest.fixture
-def runtime(emulator: Emulator, client: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> Runtime:
-    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": emulator.endpoint}.items():
-        monkeypatch.setenv(name, value)
-    bucket = f"b{uuid4().hex}"
-    client("s3").create_bucket(Bucket=bucket)
-    table = table_with_stream(emulator.endpoint)
-    quarantine = Quarantine(lambda: aws.client("s3"), bucket, "stream_features")
-    return Runtime(SPEC, decoder(SPEC), DynamoDB(Wire()), table, quarantine)
-
-
-@pytest.fixture
-def items(runtime: Runtime, client: Callable[[str], Any]) -> Callable[[], dict[str, Any]]:
-    def read() -> dict[str, Any]:
-        found = client("dynamodb").scan(TableName=runtime.state_table, ConsistentRead=True)["Items"]
-        return {item["pk"]["S"]: item for item in found}
-
-    return read
-
-
-@pytest.fixture
-def quarantined(runtime: Runtime, client: Callable[[str], Any]) -> Callable[[], list[dict[str, Any]]]:
-    def read() -> list[dict[str, Any]]:
-        bucket = runtime.quarantine._bucket
-        keys = [o["Key"] for o in client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])]
-        assert all(key.startswith(f"quarantine/2025/11/24/stream_features-{SHARD}-") for key in keys)
-        bodies = [client("s3").get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
-        return [json.loads(line) for body in bodies for line in gzip.decompress(body).splitlines()]
-
-    return read
-
-
-def images(emulator: Emulator, runtime: Runtime) -> list[dict[str, Any]]:
-    """Every item as it was written, in order."""
-    return [r["dynamodb"]["NewImage"] for r in stream_records(emulator.endpoint, runtime.state_table)]
-
-
-def sizeof(image: dict[str, Any]) -> int:
-    """About the bytes DynamoDB counts for an item."""
-    return sum(len(name) + len(next(iter(value.values()))) for name, value in image.items())
-
-
-def rows_of(emulator: Emulator, runtime: Runtime) -> list[state.Row]:
-    """Every row that reached the table's stream, in order."""
-    written = images(emulator, runtime)
-    return [row for image in written if "out" in image for row in decode_out(image["out"]["B"]).rows]
-
-
-def vector(row: state.Row) -> list[float]:
-    return memoryview(row.vector).cast("f").tolist()
-
-
-def event(name: str, card: str = "c1", shop: str = "s1", **more: Any) -> dict[str, Any]:
-    return {**GOOD, "id": name, "card": card, "shop": shop, **more}
+__all__ = ["items", "quarantined", "runtime"]
 
 
 def test_a_batch_becomes_one_item_an_entity_and_a_row_an_event(runtime, items, emulator):
@@ -173,95 +88,6 @@ def test_labels_travel_in_out_beside_the_rows(runtime, items):
     apply_batch(kinesis_event([event("a"), told, told], NOW_MS), runtime, a_minute)
     out = decode_out(items()["card#c1"]["out"]["B"])
     assert out.labels == (state.LabelRow("a", True, NOW_MS + 9, NOW_MS, ("c1", "s1"), NOW_MS),)
-
-
-def aggregates(batch: list[dict[str, Any]], size: int) -> list[bytes | dict[str, Any]]:
-    """The batch as KPL aggregates of `size`; 1 for plain records."""
-    if size == 1:
-        return [*batch]
-    encoded = [json.dumps(each).encode() for each in batch]
-    return [aggregate(*encoded[n : n + size]) for n in range(0, len(encoded), size)]
-
-
-@pytest.mark.parametrize("size", [1, 250])
-def test_rows_that_would_outgrow_an_item_are_written_in_several_flushes_in_order(size, runtime, emulator):
-    """4 MB of rows, of one card but for a few between; each flush is a write, and none is near 400 KB."""
-    batch = [event(f"e{n:04}", "c2" if n % 100 == 7 else "c1", note="n" * 1000) for n in range(4000)]
-    lambda_event = kinesis_event(aggregates(batch, size), NOW_MS)
-    assert apply_batch(lambda_event, runtime, a_minute) == {"batchItemFailures": []}
-    for card, own in (("c1", 3960), ("c2", 40)):
-        rows = [row for row in rows_of(emulator, runtime) if row.entities[0] == card]
-        assert [row.id for row in rows] == [e["id"] for e in batch if e["card"] == card]
-        assert [vector(row)[0] for row in rows] == list(range(1, own + 1))
-    sizes = [sizeof(image) for image in images(emulator, runtime)]
-    assert max(sizes) < 400 * 1024
-
-
-def test_a_flush_that_fails_returns_its_first_record_and_what_follows_is_delivered_again_in_order(
-    runtime, emulator
-):
-    """Whatever call is the last that DynamoDB answers, nothing is lost and nothing comes twice."""
-    batch = [event(f"e{n:03}", note="n" * 1000) for n in range(600)]
-    pending, deliveries = kinesis_event(aggregates(batch, 100), NOW_MS)["Records"], 0
-    while pending:
-        deliveries += 1
-        stopped = replace(runtime, dynamodb=DynamoDB(Stopping(after=4 * deliveries)))
-        answer = apply_batch({"Records": pending}, stopped, lambda: 0)
-        again = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
-        pending = [r for r in pending if again and r["kinesis"]["sequenceNumber"] >= again[0]]
-    assert deliveries > 1
-    rows = rows_of(emulator, runtime)
-    assert [(row.id, vector(row)[0]) for row in rows] == [(e["id"], n) for n, e in enumerate(batch, 1)]
-
-
-class Stopping(Wire):
-    """A client whose connection breaks after some calls."""
-
-    def __init__(self, after: int) -> None:
-        super().__init__()
-        self._left = after
-
-    def each(
-        self, operation: str, requests: Sequence[dict[str, Any]], most: int
-    ) -> list[Callable[[], dict[str, Any]]]:
-        kept = requests[: max(self._left, 0)]
-        self._left -= len(requests)
-        return super().each(operation, kept, most) + [_hung_up] * (len(requests) - len(kept))
-
-
-def _hung_up() -> dict[str, Any]:
-    raise ConnectionClosedError(endpoint_url="http://127.0.0.1")
-
-
-def test_a_row_that_no_item_can_carry_is_quarantined(runtime, quarantined, emulator):
-    names = [f"k{n}" for n in range(300)]
-    fields = ", ".join(f'{name} = "string"' for name in names)
-    wide = parse(WIDE.format(fields=fields, keep=names))
-    wide_runtime = replace(runtime, spec=wide, decoder=decoder(wide))
-    least = {"id": "a", "at": NOW_MS, "card": "c"}
-    batch = [{**least, "id": kept, **dict.fromkeys(names, kept * 1000)} for kept in "ab"]
-    batch[0] = {**batch[0], **dict.fromkeys(names[100:], "")}
-    assert apply_batch(kinesis_event(batch, NOW_MS), wide_runtime, a_minute) == {"batchItemFailures": []}
-    assert [(line["reason"], json.loads(b64decode(line["payload"]))["id"]) for line in quarantined()] == [
-        ("out_of_range", "b")
-    ]
-    assert [row.id for row in rows_of(emulator, runtime)] == ["a"]
-
-
-WIDE = """
-[event]
-id = "id"
-time = "at"
-keep = {keep}
-fields = {{ {fields} }}
-[entities]
-card = "card"
-[[feature]]
-name = "card_count_{{window}}"
-entity = "card"
-op = "count"
-windows = ["1d"]
-"""
 
 
 # ---- what is bad is set aside, and what is good goes on ----
@@ -400,40 +226,6 @@ def test_bad_records_behind_an_unfinished_one_are_left_to_the_next_delivery(
     answer = apply_batch(kinesis_event([b"bad", event("a"), b"worse"], NOW_MS), down, lambda: 0)
     assert answer == {"batchItemFailures": [{"itemIdentifier": str(FIRST_SEQUENCE + 1)}]}
     assert [b64decode(line["payload"]) for line in quarantined()] == [b"bad"]
-
-
-# ---- the table's conditions ----
-
-
-def write(read_v: int, v: int, out: bytes | None = None) -> Write:
-    return Write("card#1", read_v, v, b"w", b"s", 99, out)
-
-
-@pytest.fixture
-def table(runtime: Runtime) -> StateTable:
-    return StateTable(runtime.dynamodb, runtime.state_table, a_minute)
-
-
-def test_an_item_is_made_only_where_there_is_none_and_replaced_only_as_it_was_read(table, items):
-    assert table.save([write(0, 1000)]) == [Saved.DONE]
-    assert table.save([write(0, 2000)]) == [Saved.CONFLICT]
-    assert table.save([write(999, 1001)]) == [Saved.CONFLICT]
-    assert table.save([write(1000, 1001)]) == [Saved.DONE]
-    assert table.save([write(1000, 1001)]) == [Saved.CONFLICT]
-    assert table.read(["card#1", "card#2"]) == {"card#1": state.Stored(1001, b"w", b"s")}
-
-
-def test_a_write_to_an_item_that_is_gone_is_a_conflict_and_makes_none(table, items):
-    assert table.save([write(1000, 1001)]) == [Saved.CONFLICT]
-    assert items() == {}
-
-
-def test_rows_do_not_outlive_the_write_that_carried_them(table, items):
-    out = msgspec.msgpack.encode(Out(1, "sha", (), ()))
-    table.save([write(0, 1000, out)])
-    assert items()["card#1"]["out"]["B"] == out
-    table.save([write(1000, 1001)])
-    assert "out" not in items()["card#1"]
 
 
 # ---- the function as Lambda calls it ----
