@@ -166,7 +166,17 @@ class Merged:
         """Of the events, as they lie before each new one."""
         groups = self.arrivals.event_groups
         head = self.head_from(groups, self.own)
-        return Cut(self.arrivals.event_ms, self.time_ms[head], head > self.all.starts[groups])
+        tiled = head > self.all.starts[groups]
+        tiled &= self.time_ms[head - 1] >= self._oldest_kept_ms
+        return Cut(self.arrivals.event_ms, self.time_ms[head], tiled)
+
+    @cached_property
+    def _oldest_kept_ms(self) -> Ints:
+        """Before each new event, what is older was forgotten: as if it had never been tiled."""
+        first = self.own == self.all.starts[self.arrivals.event_groups]
+        clock_ms = np.where(first, 0, self.time_ms[self.own - 1])
+        oldest_ms = clock_ms - self.layout.horizon_ms + 1
+        return oldest_ms - oldest_ms % grain_ms(self.layout.horizon_ms)
 
     @cached_property
     def known_positives(self) -> Ints:
@@ -185,9 +195,10 @@ class Merged:
         groups = self.arrivals.event_groups
         first = self.positives.starts[groups] + self.states.positive_tiles.counts[groups]
         head = np.maximum(first, self.known_positives - self.layout.exact_events)
-        at_ms = np.append(self.positive_ms, 0)[head]
-        at_ms = np.where(head < self.known_positives, at_ms, FAR)
-        return Cut(self.arrivals.event_ms, at_ms, head > self.positives.starts[groups])
+        times = np.append(self.positive_ms, 0)
+        at_ms = np.where(head < self.known_positives, times[head], FAR)
+        tiled = (head > self.positives.starts[groups]) & (times[head - 1] >= self._oldest_kept_ms)
+        return Cut(self.arrivals.event_ms, at_ms, tiled)
 
     def measured(self, measure: Measure) -> Whole:
         """A measure of every entry; NULL where a least or greatest value is not known."""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import InvalidInputError
@@ -13,6 +13,7 @@ from stream_features.kernel import Columns, Group, fold
 from stream_features.spec_model import Entity, EventSpec, Feature, Field, Spec
 from tests import oracle
 from tests.folding import Folding
+from tests.profiles import examples
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 T0 = 1_700_006_400_000  # a midnight
@@ -223,6 +224,7 @@ def test_distinct_values_beyond_128_are_not_told_apart():
     assert Folding(of).fold([*records, *again])[-3:, 1].tolist() == [0, 0, 1]
 
 
+@settings(max_examples=examples(8))
 @given(seed=st.integers(0, 2**32), batch=st.integers(1, 400))
 def test_crowds_of_values_are_the_same_in_any_batching(seed, batch):
     features = tuple(made(op=op, of="n", window_ms=w) for op in ("distinct", "is_new") for w in (HOUR, DAY))
@@ -318,3 +320,19 @@ def test_a_blob_of_a_later_version_is_refused_with_what_to_do():
     folding.blobs[0, "a"] = b"\x63" + folding.blobs[0, "a"][1:]
     with pytest.raises(InvalidInputError, match="version 99, this code reads 2; deploy the newer code"):
         folding.fold(hourly(1))
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_what_is_forgotten_does_not_make_label_windows_begin_at_a_tile(batch):
+    """The first event has left the head and been forgotten: nothing is tiled, so edges are exact."""
+    of = spec(2, (made(op="label_count", window_ms=2 * DAY), made(op="count", window_ms=2 * DAY)))
+    now = T0 + 40 * DAY + 30 * MINUTE
+    moments = [T0, now - 3 * MINUTE, now - 2 * MINUTE, now - MINUTE]
+    records: list[Event | Label] = [Event("", 0, at, 0, None, ("a", "x"), (0, 0, None), ()) for at in moments]
+    early = now - 2 * DAY - 15 * MINUTE  # outside of the window, inside of the tile of its edge
+    records[2:2] = [Label("p", label_hash("p"), early, 0, True, now, ("a", "x"))]
+    records.append(Event("", 0, now, 0, None, ("a", "x"), (0, 0, None), ()))
+    folding = Folding(of)
+    found = np.concatenate([folding.fold(records[i : i + batch]) for i in range(0, len(records), batch)])
+    assert_same(found, expected(of, records), of)
+    assert found[3].tolist() == [0.0, 2.0]
