@@ -176,7 +176,8 @@ class Merged:
         first = self.own == self.all.starts[self.arrivals.event_groups]
         clock_ms = np.where(first, 0, self.time_ms[self.own - 1])
         oldest_ms = clock_ms - self.layout.horizon_ms + 1
-        return oldest_ms - oldest_ms % grain_ms(self.layout.horizon_ms)
+        found: Ints = oldest_ms - oldest_ms % grain_ms(self.layout.horizon_ms)
+        return found
 
     @cached_property
     def known_positives(self) -> Ints:
