@@ -13,7 +13,7 @@ from enum import Enum
 from stream_features.events import Event, Label
 from stream_features.state import Item, Order
 
-REMEMBERED_IDS = 64
+REMEMBERED_IDS = 48
 REMEMBERED_LABELS = 64
 ID_BYTES = 6
 LABEL_BYTES = 12
