@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from stream_features.spec import Spec
 from stream_features.state import ABSENT, CUTOVER_KEY, Stored, read_cutover
-from stream_features.turn import Part, Turn, Write, flushes
+from stream_features.turn import MOST_ITEM_BYTES, Part, Turn, Write, flushes
 from stream_features.verdict import Delivery, Verdict, rows_after
 
 TRIES = 10
@@ -63,10 +63,11 @@ type Found = Mapping[str, Stored]
 def apply_delivery(spec: Spec, delivery: Delivery, now_ms: int) -> Steps[Applied]:
     """Apply every record later than the cut-over; `now_ms` becomes the version of items that are new."""
     applied = Applied()
+    stretches = list(flushes(spec, delivery))
     cutover_ms = None
-    found: Found | None = None
-    for first, end in flushes(spec, delivery):
-        stretch = delivery.part(first, end)
+    while stretches:
+        first, end = stretches.pop(0)
+        stretch, found = delivery.part(first, end), None
         if first == 0:
             shared = [key for keys in stretch.keys_by_entity()[1:] for key in keys]
             found = yield Read([CUTOVER_KEY, *shared], 0)
@@ -75,14 +76,25 @@ def apply_delivery(spec: Spec, delivery: Delivery, now_ms: int) -> Steps[Applied
                 break
             cutover_ms = read_cutover(found.get(CUTOVER_KEY))
         rows = rows_after(stretch, cutover_ms)
+        try:
+            part = Part(spec, stretch.only(rows), now_ms) if rows else None
+            cut = (yield from _apply_part(part, found, applied)) if part else None
+        except _TooLargeError:
+            middle = first + rows[len(rows) // 2]
+            stretches[:0] = [(first, middle), (middle, end)]
+            continue
         applied.before_cutover += end - first - len(rows)
-        if rows:
-            part = Part(spec, stretch.only(rows), now_ms)
-            cut = yield from _apply_part(part, found if first == 0 else None, applied)
-            if cut is not None:
-                applied.unfinished = first + rows[cut]
-                break
+        if cut is not None:
+            applied.unfinished = first + rows[cut]
+            break
     return applied
+
+
+class _TooLargeError(Exception):
+    """With all its rows an item would outgrow DynamoDB's limit.
+
+    The part is tried again in halves; to them, what a first try has written is a replay.
+    """
 
 
 def _apply_part(part: Part, found: Found | None, applied: Applied) -> Steps[int | None]:
@@ -109,10 +121,13 @@ def _save_primaries(part: Part, found: Found | None, applied: Applied) -> Steps[
         if shared is None or primaries is None:
             break
         turn = part.fold({**shared, **primaries})
+        writes = turn.primary_writes()
+        if len(part.delivery.records) > 1 and any(write.size > MOST_ITEM_BYTES for write in writes):
+            raise _TooLargeError
         if attempt == 0:
             applied.duplicates += turn.settled.verdicts.count(Verdict.DUPLICATE)
             applied.replays += turn.settled.verdicts.count(Verdict.REPLAY)
-        conflicts = yield from _save([w for w in turn.primary_writes() if w.pk not in late], late, applied)
+        conflicts = yield from _save([w for w in writes if w.pk not in late], late, applied)
         if not conflicts:
             break
     return turn, late | conflicts

@@ -15,7 +15,6 @@ _SAVED = {
     Outcome.DUPLICATE: Saved.CONFLICT,
     Outcome.THROTTLED: Saved.UNFINISHED,
 }
-_ITEM_FRAME_BYTES = 32  # attribute names and the two numbers
 
 
 class Store(Protocol):
@@ -75,12 +74,11 @@ class StateTable:
         values: list[dict[str, Any]] = [v, {"B": write.w}, {"B": write.s}, ttl]
         if write.out is not None:
             values.append({"B": write.out})
-        size = len(write.pk) + len(write.w) + len(write.s) + len(write.out or b"") + _ITEM_FRAME_BYTES
         pk = {"S": write.pk}
         if write.read_v == 0:
-            return Statement(self._inserts[write.out is not None], [pk, *values], size)
+            return Statement(self._inserts[write.out is not None], [pk, *values], write.size)
         read_v = {"N": str(write.read_v)}
-        return Statement(self._updates[write.out is not None], [*values, pk, read_v], size)
+        return Statement(self._updates[write.out is not None], [*values, pk, read_v], write.size)
 
 
 _ATTRIBUTES = ("pk", "v", "w", "s")

@@ -27,6 +27,8 @@ from stream_features.state import (
 from stream_features.verdict import Delivery, Settled, settle, settle_shared
 
 OUT_BUDGET_BYTES = 256 * 1024  # of an item's 400 KB; the rest is for its state
+MOST_ITEM_BYTES = 390 * 1024
+_ITEM_FRAME_BYTES = 32  # attribute names and the two numbers
 _TTL_MARGIN_MS = 7 * 86_400_000
 _ROW_FRAME_BYTES = 48
 
@@ -46,6 +48,11 @@ class Write(NamedTuple):
     out: bytes | None = None
     arrivals_ms: Sequence[int] = ()
     labels: int = 0
+
+    @property
+    def size(self) -> int:
+        """About the bytes DynamoDB counts for the item."""
+        return len(self.pk) + len(self.w) + len(self.s) + len(self.out or b"") + _ITEM_FRAME_BYTES
 
 
 class Part:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream_features import verdict
+from stream_features import protocol, verdict
 from stream_features.protocol import Applied, Read, Saved, apply_delivery
 from stream_features.state import CUTOVER_KEY, Stored
 from stream_features.verdict import Delivery
@@ -50,6 +50,30 @@ def test_whatever_goes_wrong_the_tables_and_the_rows_are_those_of_a_quiet_run(
     monkeypatch.setattr(verdict, "REMEMBERED_IDS", remembered)
     monkeypatch.setattr(verdict, "REMEMBERED_LABELS", remembered)
     assert_same(streams, chance, faults=3)
+
+
+@pytest.mark.parametrize("streams", BY_HAND.values(), ids=BY_HAND)
+@settings(hard, max_examples=examples(10))
+@given(chance)
+def test_a_batch_whose_items_would_be_too_large_is_applied_in_halves_with_the_same_outcome(
+    monkeypatch, streams, chance
+):
+    """No item is small enough here, so that every batch is taken apart to single records."""
+    monkeypatch.setattr(protocol, "MOST_ITEM_BYTES", 0)
+    assert_same(streams, chance, faults=3)
+
+
+def test_halves_are_as_large_as_an_item_can_hold(monkeypatch):
+    records = [event(chr(ord("a") + n), n, "C1") for n in range(8)]
+    delivery = Delivery(1, (1, 0), records, [(n, 0) for n in range(8)], [KEYS] * 8)
+    whole, table = Table(), Table()
+    _run(apply_delivery(SPEC, delivery, T0_MS), whole)
+    monkeypatch.setattr(protocol, "MOST_ITEM_BYTES", 700)
+    applied = _run(apply_delivery(SPEC, delivery, T0_MS), table)
+    writes = [write for write in applied.done if write.pk == "customer#C1"]
+    assert 1 < len(writes) < 8
+    assert all(write.size <= 700 for write in writes)
+    assert (applied.unfinished, table.rows) == (None, whole.rows)
 
 
 @hard
