@@ -9,8 +9,8 @@ from stream_features.blob import NEVER, Series, States, decode, encode
 from stream_features.columns import NULL, Ints
 from stream_features.decay import Mean, as_bits, factor, from_bits
 from stream_features.decay import carried as _carried
-from stream_features.in_order import REMEMBERED_VALUES
 from stream_features.layout import Layout, Measure, Memory
+from stream_features.recall import REMEMBERED_VALUES
 from stream_features.spec_model import HISTORY_MS
 from stream_features.tiles import grain_ms, oldest_kept_ms, rounded_down, tile_of
 

@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stream_features.blob import NEVER, Series, States, runs
+from stream_features.blob import NEVER, States, runs
 from stream_features.columns import NULL, Bools, Ints
-from stream_features.layout import Layout, Measure, Memory
-from stream_features.ranges import Whole, previous
-from stream_features.tiles import grain_ms, tiles_of
-
-REMEMBERED_VALUES = 128
-"""How many values `distinct` and `is_new` know: those seen last."""
+from stream_features.layout import Layout, Measure
+from stream_features.ranges import Whole
+from stream_features.tiles import grain_ms
+from stream_features.timelines import Cut, Merge, time_span
 
 FAR = 2**62
 
@@ -34,79 +31,6 @@ class Arrivals:
     positive_groups: Ints
     positive_ms: Ints
     withdrawn_groups: Ints
-
-
-class Merge:
-    """Puts an entity's new entries behind its old ones, for all entities at once."""
-
-    def __init__(self, old_counts: Ints, new_groups: Ints, new_counts: Ints | None = None) -> None:
-        if new_counts is None:
-            new_counts = np.bincount(new_groups, minlength=len(old_counts)).astype(np.int64)
-        self.counts = old_counts + new_counts
-        self.starts = np.cumsum(self.counts) - self.counts
-        self._old_counts, self._new_counts = old_counts, new_counts
-        self.new_at = np.arange(len(new_groups)) + np.cumsum(old_counts)[new_groups]
-
-    @cached_property
-    def old_at(self) -> Ints:
-        """Where the old entries are."""
-        before = np.cumsum(self._new_counts) - self._new_counts
-        return np.arange(int(self._old_counts.sum())) + np.repeat(before, self._old_counts)
-
-    @cached_property
-    def groups(self) -> Ints:
-        """The entity of each merged entry."""
-        return runs(self.counts)
-
-    def of[T: np.generic](self, old: NDArray[T], new: NDArray[T]) -> NDArray[T]:
-        """The merged array."""
-        if len(old) == 0:
-            return new
-        merged = np.empty(len(old) + len(new), object if object in (old.dtype, new.dtype) else new.dtype)
-        merged[self.old_at], merged[self.new_at] = old, new
-        return merged
-
-
-class Timeline:
-    """Times of many entities, sorted by (entity, time), searchable by both."""
-
-    def __init__(self, groups: Ints, time_ms: Ints, origin_ms: int, span_ms: int) -> None:
-        self._origin_ms, self._span_ms = origin_ms, span_ms
-        self._keys = groups * span_ms + (time_ms - origin_ms)
-
-    def first(self, groups: Ints, time_ms: Ints) -> Ints:
-        """For each query the number of entries of earlier entities, and of its own before `time_ms`."""
-        offset = np.clip(time_ms - self._origin_ms, 0, self._span_ms - 1)
-        return np.searchsorted(self._keys, groups * self._span_ms + offset, side="left")
-
-
-def time_span(*times_ms: Ints) -> tuple[int, int]:
-    """The first time of all, and how many distinct offsets `Timeline` needs for them."""
-    filled = [times for times in times_ms if len(times)]
-    origin_ms = min((int(times.min()) for times in filled), default=0)
-    return origin_ms, max((int(times.max()) for times in filled), default=0) - origin_ms + 2
-
-
-class Cut:
-    """Where windows begin and end in one kind of entries, as each of the new events finds them.
-
-    A time is exact if it lies within the head, or nothing is tiled; else it is rounded down to a tile.
-    """
-
-    def __init__(self, at_ms: Ints, head_ms: Ints, tiled: Bools) -> None:
-        self._at_ms, self._head_ms, self._tiled = at_ms, head_ms, tiled
-        self._any = bool(tiled.any())
-
-    def rounded(self, back_ms: int) -> Bools:
-        """For which events the first instant after t - `back_ms` is rounded."""
-        return self._tiled & (self._head_ms > self._at_ms - back_ms)
-
-    def edge_ms(self, back_ms: int) -> Ints:
-        """The first instant after t - `back_ms`."""
-        edge_ms = self._at_ms - back_ms + 1
-        if not self._any:
-            return edge_ms
-        return np.where(self.rounded(back_ms), edge_ms - edge_ms % grain_ms(back_ms), edge_ms)
 
 
 class Merged:
@@ -227,11 +151,6 @@ class Merged:
                 return np.where(counts, column, NULL)
 
     @cached_property
-    def recalls(self) -> list["Recall"]:
-        """For each memory its values and those of all raw events, by entity and time."""
-        return [Recall(self, memory) for memory in self.layout.memories]
-
-    @cached_property
     def gaps_ms(self) -> Ints:
         """Of each raw entry, from the event before it; -1 without one."""
         gaps = np.diff(self.raw_ms, prepend=0)
@@ -244,59 +163,6 @@ class Merged:
         times = np.zeros(len(self.states.newest_ms), np.int64)
         times[runs(self.states.tails.counts)] = self.states.tails.time_ms
         return times
-
-
-class Recall:
-    """A memory's values and those of raw events, as one array by entity and time."""
-
-    def __init__(self, merged: Merged, memory: Memory) -> None:
-        layout, old = merged.layout, merged.states.memories[merged.layout.memories.index(memory)]
-        token = merged.columns[memory.column]
-        seen = token != NULL
-        if memory.flag >= 0:
-            seen &= merged.columns[memory.flag] == 1
-        self._places = np.flatnonzero(seen)
-        groups = merged.raw.groups[self._places]
-        self.merge = Merge(old.counts, groups)
-        self.time_ms = self.merge.of(old.time_ms, merged.raw_ms[self._places])
-        self.tokens = self.merge.of(old.tracks[0], token[self._places])
-        self.timeline = Timeline(self.merge.groups, self.time_ms, *merged.span)
-        self._merged, self._layout = merged, layout
-
-    @cached_property
-    def before(self) -> Ints:
-        """The entry before each with the same value, -1 if there is none."""
-        return previous(self.merge.groups, self.tokens)
-
-    @cached_property
-    def own(self) -> tuple[Bools, Ints]:
-        """Whether each new event has a value, and the index of it, or of the entry that would follow."""
-        raw = self._merged.raw.new_at
-        place = np.searchsorted(self._places, raw)
-        has = np.append(self._places, -1)[place] == raw
-        groups = self._merged.arrivals.event_groups
-        return has, place + np.cumsum(self.merge.counts - self._raw_counts)[groups]
-
-    @cached_property
-    def _raw_counts(self) -> Ints:
-        groups = self._merged.raw.groups[self._places]
-        return np.bincount(groups, minlength=len(self.merge.counts)).astype(np.int64)
-
-    def after(self, head_from: Ints, oldest_ms: Ints, clock_ms: Ints) -> Series:
-        """What the memory holds when all has arrived and heads begin at `head_from` (raw entries)."""
-        groups, counts = self.merge.groups, self.merge.counts
-        last = np.ones(len(groups), np.bool_)
-        last[self.before[self.before >= 0]] = False
-        in_head = np.zeros(len(groups), np.bool_)
-        in_head[self.merge.new_at] = self._places >= head_from[self._merged.raw.groups[self._places]]
-        later = np.repeat(np.cumsum(np.bincount(groups[last], minlength=len(counts))), counts)
-        rank = later - np.cumsum(last)
-        kept = last & ~in_head & (self.time_ms >= oldest_ms[groups]) & (rank < REMEMBERED_VALUES)
-        owners = groups[kept]
-        times = tiles_of(self.time_ms[kept], clock_ms[owners])
-        return Series(
-            np.bincount(owners, minlength=len(counts)).astype(np.int64), times, (self.tokens[kept],)
-        )
 
 
 def _squares(values: Ints) -> Whole:

@@ -18,6 +18,7 @@ from stream_features.columns import Bools, Columns, Folded, Group, Ints, Vectors
 from stream_features.in_order import Arrivals, Merged, late_groups
 from stream_features.layout import Column, Layout, layouts
 from stream_features.ops import OPS
+from stream_features.recall import Recall
 from stream_features.spec_model import Spec
 
 __all__ = ["Columns", "Folded", "Group", "fold"]
@@ -129,11 +130,14 @@ class _EntityFold:
 
     def _in_order(self, states: States, arrivals: Arrivals) -> list[bytes]:
         merged = Merged(self.layout, states, arrivals)
+        recalls = [Recall(merged, memory) for memory in self.layout.memories]
         if self.features is not None:
-            self.features[np.ix_(arrivals.event_rows, self._places)] = queries.features(merged)
+            self.features[np.ix_(arrivals.event_rows, self._places)] = queries.features(merged, recalls)
         changed = np.zeros(len(self.group.blobs), np.bool_)
         changed[arrivals.event_groups] = changed[arrivals.positive_groups] = True
-        after = zip(encode(self.layout, settled.after(merged)), self.group.blobs, changed, strict=True)
+        after = zip(
+            encode(self.layout, settled.after(merged, recalls)), self.group.blobs, changed, strict=True
+        )
         return [new if touched else old for new, old, touched in after]
 
     @property

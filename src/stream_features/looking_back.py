@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from stream_features.any_order import History, Values
 from stream_features.columns import NULL
 from stream_features.decay import Mean
-from stream_features.in_order import REMEMBERED_VALUES
 from stream_features.layout import Use
+from stream_features.recall import REMEMBERED_VALUES
 from stream_features.spec_model import HISTORY_MS
 
 

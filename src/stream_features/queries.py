@@ -1,23 +1,25 @@
 """What each new event sees of entities that are in order: the features of the fast path."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from stream_features.columns import NULL, Floats, Ints, Vectors
-from stream_features.in_order import REMEMBERED_VALUES, Merged, Timeline
+from stream_features.in_order import Merged
 from stream_features.layout import Use
 from stream_features.means import Means
 from stream_features.ranges import Whole, distinct, extremes, recent_from, running
+from stream_features.recall import REMEMBERED_VALUES, Recall
 from stream_features.spec_model import HISTORY_MS
+from stream_features.timelines import Timeline
 
 _MOST, _LEAST = int(np.iinfo(np.int64).max), NULL
 
 
-def features(merged: Merged) -> Vectors:
+def features(merged: Merged, recalls: Sequence[Recall]) -> Vectors:
     """float32[events, features of the layout], in the order of `Arrivals.event_rows`; no defaults."""
     found = np.empty((len(merged.arrivals.event_rows), len(merged.layout.uses)), np.float32)
-    queries = Queries(merged)
+    queries = Queries(merged, recalls)
     for place, use in enumerate(merged.layout.uses):
         found[:, place] = queries.answer(use)
     return found
@@ -26,8 +28,8 @@ def features(merged: Merged) -> Vectors:
 class Queries:
     """Ranges of the merged entries, and their totals, each found once."""
 
-    def __init__(self, merged: Merged) -> None:
-        self._merged = merged
+    def __init__(self, merged: Merged, recalls: Sequence[Recall]) -> None:
+        self._merged, self._recalls = merged, recalls
         self._groups, self._at_ms = merged.arrivals.event_groups, merged.arrivals.event_ms
         self._events = Timeline(merged.all.groups, merged.time_ms, *merged.span)
         self._positives = Timeline(merged.positives.groups, merged.positive_ms, *merged.span)
@@ -132,7 +134,7 @@ class Queries:
         return self._positives.first(self._groups, edge_ms)
 
     def _distinct(self, use: Use) -> Floats:
-        recall, window_ms = self._merged.recalls[use.memory], use.feature.window_ms
+        recall, window_ms = self._recalls[use.memory], use.feature.window_ms
         has, own = recall.own
         start = recall.timeline.first(self._groups, self._merged.events_cut.edge_ms(window_ms))
         end = own + has
@@ -143,7 +145,7 @@ class Queries:
         return np.minimum(found, REMEMBERED_VALUES).astype(np.float64)
 
     def _is_new(self, use: Use) -> Floats:
-        recall, window_ms = self._merged.recalls[use.memory], use.feature.window_ms
+        recall, window_ms = self._recalls[use.memory], use.feature.window_ms
         has, own = recall.own
         own = own[has]
         edge_ms = self._merged.events_cut.edge_ms(window_ms)[has]

@@ -1,5 +1,7 @@
 """The states of entities that are in order, once a batch has arrived: heads, tiles, and what is forgotten."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from stream_features.blob import NEVER, Series, States
@@ -9,12 +11,13 @@ from stream_features.in_order import Merged
 from stream_features.layout import Measure
 from stream_features.means import Means
 from stream_features.ranges import Whole
+from stream_features.recall import Recall
 from stream_features.tiles import grain_ms, tiles_of
 
 
-def after(merged: Merged) -> States:
+def after(merged: Merged, recalls: Sequence[Recall]) -> States:
     """Newest moved on, heads cut to their length, the rest in tiles, what lies behind the horizon dropped."""
-    return _Settling(merged).states()
+    return _Settling(merged).states(recalls)
 
 
 class _Settling:
@@ -28,7 +31,7 @@ class _Settling:
         self._oldest_ms = first - first % grain_ms(self._layout.horizon_ms)
         self._entities = len(self._newest_ms)
 
-    def states(self) -> States:
+    def states(self, recalls: Sequence[Recall]) -> States:
         merged, raw = self._merged, self._merged.raw
         entities = np.arange(self._entities)
         head_from = merged.head_from(entities, merged.all.starts + merged.all.counts)
@@ -40,7 +43,7 @@ class _Settling:
         raw_from = raw.starts + raw.counts - counts
         head = Series(counts, merged.raw_ms[heads], tuple(column[heads] for column in merged.columns))
         positives, positive_tiles = self._positives()
-        memories = tuple(recall.after(raw_from, self._oldest_ms, self._clock_ms) for recall in merged.recalls)
+        memories = tuple(recall.after(raw_from, self._oldest_ms, self._clock_ms) for recall in recalls)
         return States(
             self._newest_ms,
             head,
