@@ -119,6 +119,8 @@ def _reduced(measure: Measure, values: Whole, at: Ints) -> Whole:
             least = np.minimum.reduceat(np.where(values == NULL, most, values), at)
             return np.where(least == most, NULL, least)
         case _:
+            if values.dtype != object and np.abs(values.astype(np.float64)).sum() >= 2.0**62:
+                values = values.astype(object)  # a tile's total could leave 64 bits
             return np.add.reduceat(values, at)
 
 

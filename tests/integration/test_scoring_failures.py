@@ -39,7 +39,8 @@ def stack(
 
 
 def between_tables(wiring: Wiring, change: Callable[..., Any]) -> None:
-    wiring.db._client = Between(wiring.db._client, change)
+    calls = wiring.db._calls  # of one client for many threads
+    calls._client = Between(calls._client, change)
 
 
 def between_bus(wiring: Wiring, change: Callable[..., Any]) -> None:

@@ -336,3 +336,13 @@ def test_what_is_forgotten_does_not_make_label_windows_begin_at_a_tile(batch):
     found = np.concatenate([folding.fold(records[i : i + batch]) for i in range(0, len(records), batch)])
     assert_same(found, expected(of, records), of)
     assert found[3].tolist() == [0.0, 2.0]
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_squares_of_a_tile_may_leave_64_bits(batch):
+    of = spec(1, (made(op="std", of="n", window_ms=2 * DAY),))
+    numbers = [2**31, 2**31, 5, 6, 7]
+    records = [Event("", 0, T0 + n, 0, None, ("a", "x"), (0, v, None), ()) for n, v in enumerate(numbers)]
+    folding = Folding(of)
+    found = np.concatenate([folding.fold(records[i : i + batch]) for i in range(0, 5, batch)])
+    assert_same(found, expected(of, records), of)
