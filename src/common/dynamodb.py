@@ -63,7 +63,7 @@ class DynamoDB:
         meter: Callable[[], Meter] | None = None,
         backoff: Backoff | None = None,
     ) -> None:
-        self._calls = dynamodb_client if isinstance(dynamodb_client, Wire) else _Threads(dynamodb_client)
+        self._caller = dynamodb_client if isinstance(dynamodb_client, Wire) else _Threads(dynamodb_client)
         self._meter = meter
         self.backoff = backoff or Backoff()
 
@@ -121,7 +121,7 @@ class DynamoDB:
     def _calls(self, operation: str, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any] | None]:
         """The answer to each, or None if asking again can help."""
         metered = [{**request, "ReturnConsumedCapacity": "TOTAL"} for request in requests]
-        return [answer_of(call) for call in self._calls.each(operation, metered, MOST_CONNECTIONS)]
+        return [answer_of(call) for call in self._caller.each(operation, metered, MOST_CONNECTIONS)]
 
 
 class _Threads:

@@ -39,7 +39,7 @@ def stack(
 
 
 def between_tables(wiring: Wiring, change: Callable[..., Any]) -> None:
-    calls = wiring.db._calls  # of one client for many threads
+    calls = wiring.db._caller  # of one client for many threads
     calls._client = Between(calls._client, change)
 
 
