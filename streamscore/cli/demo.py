@@ -7,6 +7,8 @@ from types import FrameType
 
 import click
 import msgspec
+import numpy as np
+import polars as pl
 
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
@@ -71,6 +73,7 @@ def command(
         port=port,
         keep=keep,
     )
+    _let_polars_find_numpy()
     signal.signal(signal.SIGTERM, _end)
     summary = run(options, TerminalProgress())
     page = options.folder / "report.html"
@@ -81,6 +84,11 @@ def command(
         click.echo("\n".join(["", *lines(summary), "", f"report: {page}"]))
     if not summary.held:
         sys.exit(1)
+
+
+def _let_polars_find_numpy() -> None:
+    """polars 2.1.0 panics, which is no KeyboardInterrupt, if it is interrupted while it does so at first."""
+    pl.Series(np.zeros(1, np.int64))
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

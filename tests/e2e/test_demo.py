@@ -95,7 +95,7 @@ def test_an_interrupted_demo_leaves_no_process(tmp_path: Path, step: str, number
         demo.send_signal(number)
         _, err = demo.communicate(timeout=60)
 
-    assert demo.returncode == 130
+    assert demo.returncode == 130, err
     assert err.splitlines()[-1] == "streamscore: interrupted"
     assert processes_of(tmp_path) == []
 
