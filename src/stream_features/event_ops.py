@@ -3,11 +3,9 @@
 import numpy as np
 
 from stream_features import portable_math, timezones
-from stream_features.columns import NULL, Columns, Floats, Ints, text_hash
+from stream_features.columns import NULL, Columns, Floats, Ints, whole
 from stream_features.spec_model import Feature, Field, Spec
-
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
+from stream_features.tiles import DAY_MS, HOUR_MS
 
 
 def answer(spec: Spec, feature: Feature, columns: Columns, rows: Ints) -> Floats:
@@ -56,7 +54,7 @@ def _hour_between(hours: tuple[int, int], hour_of_day: Ints) -> Floats:
 
 
 def _one_of(feature: Feature, found: Ints) -> Floats:
-    listed = [text_hash(value) if isinstance(value, str) else int(value) for value in feature.values]
+    listed = [whole(value) for value in feature.values]
     inside = np.isin(found, np.array(listed, np.int64)).astype(np.float64)
     return np.where(found == NULL, np.nan, inside)
 

@@ -13,7 +13,7 @@ from stream_features.blob import NEVER, States, runs
 from stream_features.columns import NULL, Bools, Ints
 from stream_features.layout import Layout, Measure
 from stream_features.ranges import Whole
-from stream_features.tiles import grain_ms
+from stream_features.tiles import oldest_kept_ms
 from stream_features.timelines import Cut, Merge, time_span
 
 FAR = 2**62
@@ -98,10 +98,8 @@ class Merged:
     def _oldest_kept_ms(self) -> Ints:
         """Before each new event, what is older was forgotten: as if it had never been tiled."""
         first = self.own == self.all.starts[self.arrivals.event_groups]
-        clock_ms = np.where(first, 0, self.time_ms[self.own - 1])
-        oldest_ms = clock_ms - self.layout.horizon_ms + 1
-        found: Ints = oldest_ms - oldest_ms % grain_ms(self.layout.horizon_ms)
-        return found
+        clock_ms: Ints = np.where(first, 0, self.time_ms[self.own - 1])
+        return oldest_kept_ms(clock_ms, self.layout.horizon_ms)
 
     @cached_property
     def known_positives(self) -> Ints:
@@ -137,9 +135,7 @@ class Merged:
             held = measure.flag < 0 or self.columns[measure.flag] == 1
             return np.ones(len(self.raw_ms), np.int64) * held
         column = self.columns[measure.column]
-        counts: Bools = column != NULL
-        if measure.flag >= 0:
-            counts &= self.columns[measure.flag] == 1
+        counts = self.known(measure.column, measure.flag)
         match measure.kind:
             case "count":
                 return counts.astype(np.int64)
@@ -149,6 +145,11 @@ class Merged:
                 return _squares(np.where(counts, column, 0))
             case "min" | "max":
                 return np.where(counts, column, NULL)
+
+    def known(self, column: int, flag: int) -> Bools:
+        """Of which raw entries a column has a value, and a flag (-1: none) holds."""
+        known: Bools = self.columns[column] != NULL
+        return known & (self.columns[flag] == 1) if flag >= 0 else known
 
     @cached_property
     def gaps_ms(self) -> Ints:

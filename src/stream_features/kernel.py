@@ -17,6 +17,7 @@ from stream_features.blob import States, decode, encode
 from stream_features.columns import Bools, Columns, Folded, Group, Ints, Vectors, tokens, whole
 from stream_features.in_order import Arrivals, Merged, late_groups
 from stream_features.layout import Column, Layout, layouts
+from stream_features.means import Means
 from stream_features.ops import OPS
 from stream_features.recall import Recall
 from stream_features.spec_model import Spec
@@ -131,12 +132,15 @@ class _EntityFold:
     def _in_order(self, states: States, arrivals: Arrivals) -> list[bytes]:
         merged = Merged(self.layout, states, arrivals)
         recalls = [Recall(merged, memory) for memory in self.layout.memories]
+        means = [Means(merged, decay) for decay in range(len(self.layout.decays))]
         if self.features is not None:
-            self.features[np.ix_(arrivals.event_rows, self._places)] = queries.features(merged, recalls)
+            self.features[np.ix_(arrivals.event_rows, self._places)] = queries.features(
+                merged, recalls, means
+            )
         changed = np.zeros(len(self.group.blobs), np.bool_)
         changed[arrivals.event_groups] = changed[arrivals.positive_groups] = True
         after = zip(
-            encode(self.layout, settled.after(merged, recalls)), self.group.blobs, changed, strict=True
+            encode(self.layout, settled.after(merged, recalls, means)), self.group.blobs, changed, strict=True
         )
         return [new if touched else old for new, old, touched in after]
 

@@ -16,10 +16,10 @@ from stream_features.timelines import Timeline
 _MOST, _LEAST = int(np.iinfo(np.int64).max), NULL
 
 
-def features(merged: Merged, recalls: Sequence[Recall]) -> Vectors:
+def features(merged: Merged, recalls: Sequence[Recall], means: Sequence[Means]) -> Vectors:
     """float32[events, features of the layout], in the order of `Arrivals.event_rows`; no defaults."""
     found = np.empty((len(merged.arrivals.event_rows), len(merged.layout.uses)), np.float32)
-    queries = Queries(merged, recalls)
+    queries = Queries(merged, recalls, means)
     for place, use in enumerate(merged.layout.uses):
         found[:, place] = queries.answer(use)
     return found
@@ -28,8 +28,8 @@ def features(merged: Merged, recalls: Sequence[Recall]) -> Vectors:
 class Queries:
     """Ranges of the merged entries, and their totals, each found once."""
 
-    def __init__(self, merged: Merged, recalls: Sequence[Recall]) -> None:
-        self._merged, self._recalls = merged, recalls
+    def __init__(self, merged: Merged, recalls: Sequence[Recall], means: Sequence[Means]) -> None:
+        self._merged, self._recalls, self._means = merged, recalls, means
         self._groups, self._at_ms = merged.arrivals.event_groups, merged.arrivals.event_ms
         self._events = Timeline(merged.all.groups, merged.time_ms, *merged.span)
         self._positives = Timeline(merged.positives.groups, merged.positive_ms, *merged.span)
@@ -56,8 +56,8 @@ class Queries:
         return ratio(self._labels(use), self._total(use, use.count))
 
     def _ewma(self, use: Use) -> Floats:
-        means = Means(self._merged, use.decay).of_events
-        return np.array([mean.value(use.scale) for mean in means], np.float64)
+        found = self._means[use.decay].of_events
+        return np.array([mean.value(use.scale) for mean in found], np.float64)
 
     def _range(self, use: Use) -> tuple[Ints, Ints]:
         feature = use.feature

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from stream_features.blob import Series
-from stream_features.columns import NULL, Bools, Ints
+from stream_features.columns import Bools, Ints
 from stream_features.in_order import Merged
 from stream_features.layout import Memory
 from stream_features.ranges import previous
@@ -20,18 +20,15 @@ class Recall:
     """A memory's values and those of raw events, as one array by entity and time."""
 
     def __init__(self, merged: Merged, memory: Memory) -> None:
-        layout, old = merged.layout, merged.states.memories[merged.layout.memories.index(memory)]
+        old = merged.states.memories[merged.layout.memories.index(memory)]
         token = merged.columns[memory.column]
-        seen = token != NULL
-        if memory.flag >= 0:
-            seen &= merged.columns[memory.flag] == 1
-        self._places = np.flatnonzero(seen)
+        self._places = np.flatnonzero(merged.known(memory.column, memory.flag))
         groups = merged.raw.groups[self._places]
         self.merge = Merge(old.counts, groups)
         self.time_ms = self.merge.of(old.time_ms, merged.raw_ms[self._places])
         self.tokens = self.merge.of(old.tracks[0], token[self._places])
         self.timeline = Timeline(self.merge.groups, self.time_ms, *merged.span)
-        self._merged, self._layout = merged, layout
+        self._merged = merged
 
     @cached_property
     def before(self) -> Ints:

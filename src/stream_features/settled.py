@@ -12,12 +12,12 @@ from stream_features.layout import Measure
 from stream_features.means import Means
 from stream_features.ranges import Whole
 from stream_features.recall import Recall
-from stream_features.tiles import grain_ms, tiles_of
+from stream_features.tiles import oldest_kept_ms, tiles_of
 
 
-def after(merged: Merged, recalls: Sequence[Recall]) -> States:
+def after(merged: Merged, recalls: Sequence[Recall], means: Sequence[Means]) -> States:
     """Newest moved on, heads cut to their length, the rest in tiles, what lies behind the horizon dropped."""
-    return _Settling(merged).states(recalls)
+    return _Settling(merged).states(recalls, means)
 
 
 class _Settling:
@@ -27,11 +27,10 @@ class _Settling:
         # Of several events of an entity the last, the newest, stays.
         self._newest_ms[merged.arrivals.event_groups] = merged.arrivals.event_ms
         self._clock_ms = np.maximum(self._newest_ms, 0)
-        first = self._clock_ms - self._layout.horizon_ms + 1
-        self._oldest_ms = first - first % grain_ms(self._layout.horizon_ms)
+        self._oldest_ms = oldest_kept_ms(self._clock_ms, self._layout.horizon_ms)
         self._entities = len(self._newest_ms)
 
-    def states(self, recalls: Sequence[Recall]) -> States:
+    def states(self, recalls: Sequence[Recall], means: Sequence[Means]) -> States:
         merged, raw = self._merged, self._merged.raw
         entities = np.arange(self._entities)
         head_from = merged.head_from(entities, merged.all.starts + merged.all.counts)
@@ -50,7 +49,7 @@ class _Settling:
             self._tiles(~in_head & kept),
             positives,
             positive_tiles,
-            self._tails(raw_from),
+            self._tails(raw_from, means),
             memories,
         )
 
@@ -87,13 +86,13 @@ class _Settling:
         count = [(self._layout.measures[0], merged.positive_counts[tiled])]
         return head, self._summed(merge.groups[tiled], merged.positive_ms[tiled], count)
 
-    def _tails(self, raw_from: Ints) -> Series:
+    def _tails(self, raw_from: Ints, means: Sequence[Means]) -> Series:
         """The last event that left each head, and the means as of it and as of the newest event.
 
         While no value has left a head, the newest event stands for it.
         """
         nothing = np.zeros(0, np.int64)
-        if not self._layout.decays:
+        if not means:
             return Series(np.zeros(self._entities, np.int64), nothing, ())
         merged, raw = self._merged, self._merged.raw
         has = self._newest_ms != NEVER
@@ -101,11 +100,10 @@ class _Settling:
         time_ms[left] = merged.raw_ms[raw_from[left] - 1]
         started = np.zeros(self._entities, np.bool_)
         tracks: list[Ints] = []
-        for decay in range(len(self._layout.decays)):
-            means = Means(merged, decay)
-            tails = means.tails(raw_from)
+        for one in means:
+            tails = one.tails(raw_from)
             started |= np.array([mean.weight > 0.0 for mean in tails], np.bool_)
-            tracks += [bits[has] for bits in (*as_bits(tails), *as_bits(means.current))]
+            tracks += [bits[has] for bits in (*as_bits(tails), *as_bits(one.current))]
         time_ms = np.where(started, time_ms, self._newest_ms)
         return Series(has.astype(np.int64), time_ms[has], tuple(tracks))
 

@@ -25,7 +25,7 @@ def grain_ms(age_ms: int) -> int:
     return HOUR_MS if age_ms < DAILY_FROM_MS else DAY_MS
 
 
-def rounded_down(time_ms: int, size_ms: int) -> int:
+def rounded_down[Time: (int, Ints)](time_ms: Time, size_ms: int) -> Time:
     """The multiple of `size_ms` at or before a time."""
     return time_ms - time_ms % size_ms
 
@@ -47,6 +47,6 @@ def tiles_of(time_ms: Ints, clock_ms: Ints) -> Ints:
     return time_ms - time_ms % size
 
 
-def oldest_kept_ms(clock_ms: int, horizon_ms: int) -> int:
+def oldest_kept_ms[Time: (int, Ints)](clock_ms: Time, horizon_ms: int) -> Time:
     """What is older than this is forgotten: it lies in no window of an event at or after `clock_ms`."""
     return rounded_down(clock_ms - horizon_ms + 1, grain_ms(horizon_ms))

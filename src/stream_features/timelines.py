@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stream_features.blob import runs
 from stream_features.columns import Bools, Ints
-from stream_features.tiles import grain_ms
+from stream_features.tiles import grain_ms, rounded_down
 
 
 class Merge:
@@ -80,4 +80,4 @@ class Cut:
         edge_ms = self._at_ms - back_ms + 1
         if not self._any:
             return edge_ms
-        return np.where(self.rounded(back_ms), edge_ms - edge_ms % grain_ms(back_ms), edge_ms)
+        return np.where(self.rounded(back_ms), rounded_down(edge_ms, grain_ms(back_ms)), edge_ms)
