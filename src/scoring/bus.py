@@ -5,7 +5,6 @@ Source `streamscore`, detail type `DecisionReviewed` or `DecisionBlocked`; the d
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -59,5 +58,5 @@ class Bus:
             "DetailType": _DETAIL_TYPES[item["decision"]["S"]],
             "Detail": msgspec.json.encode(detail(item), order="sorted").decode(),
             "EventBusName": self._name,
-            "Time": datetime.fromtimestamp(int(item["scored_at"]["N"]) / 1000, UTC),
+            "Time": int(item["scored_at"]["N"]) / 1000,
         }

@@ -5,9 +5,7 @@ again.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from common.errors import InvalidInputError, ModelRefusedError, TransientError
+from common.errors import InvalidInputError, ModelRefusedError, NoAnswerError, ServiceError, TransientError
 from common.telemetry import meter
 from stream_features import spec as specs
 from stream_features.spec import Spec
@@ -23,7 +21,7 @@ def pointer_reader(ssm: Any, prefix: str) -> Callable[[Sequence[str]], dict[str,
     def read(names: Sequence[str]) -> dict[str, str]:
         try:
             answer = ssm.get_parameters(Names=[f"{prefix}/{name}" for name in names])
-        except (BotoCoreError, ClientError) as error:
+        except (NoAnswerError, ServiceError) as error:
             raise TransientError(f"pointers {prefix}: {error}") from error
         return {p["Name"].rpartition("/")[2]: p["Value"] for p in answer["Parameters"]}
 
@@ -69,9 +67,9 @@ def _get(s3: Any, bucket: str, key: str) -> bytes | None:
     try:
         answer: Mapping[str, Any] = s3.get_object(Bucket=bucket, Key=key)
         return bytes(answer["Body"].read())
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _ABSENT:
+    except ServiceError as error:
+        if error.code in _ABSENT:
             return None
         raise TransientError(f"s3://{bucket}/{key}: {error}") from error
-    except BotoCoreError as error:
+    except NoAnswerError as error:
         raise TransientError(f"s3://{bucket}/{key}: {error}") from error

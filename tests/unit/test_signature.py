@@ -6,8 +6,8 @@ import botocore.auth
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
 
+from common.credentials import Credentials
 from common.signature import Signer
 
 NOW = datetime.datetime(2026, 11, 24, 23, 59, 59, tzinfo=datetime.UTC)
@@ -17,7 +17,7 @@ NOW = datetime.datetime(2026, 11, 24, 23, 59, 59, tzinfo=datetime.UTC)
 @pytest.mark.parametrize("body", [b"", b'{"Statements":[]}', bytes(range(256)) * 400])
 @pytest.mark.parametrize("host", ["dynamodb.eu-west-1.amazonaws.com", "127.0.0.1:4566"])
 def test_a_request_is_signed_as_botocore_signs_it(token, body, host, monkeypatch):
-    credentials = ReadOnlyCredentials("AKIDEXAMPLE", "secret/+key", token, None)
+    credentials = Credentials("AKIDEXAMPLE", "secret/+key", token)
     headers = {"host": host, "content-type": "application/x-amz-json-1.0", "x-amz-target": "T.Op"}
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: NOW)
     theirs = AWSRequest("POST", f"https://{host}/", dict(headers), body)
