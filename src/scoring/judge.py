@@ -13,7 +13,7 @@ from scoring import bundle as bundles
 from scoring import policy as policies
 from scoring.model import Floats, Model, Scores
 from scoring.policy import Policy, Verdict
-from scoring.reasons import Reason, explain
+from scoring.reasons import Reason, explain, tell
 from scoring.rules import Batch, Rules
 from scoring.serving import Serving
 from stream_features.spec import Spec
@@ -66,7 +66,7 @@ class Judge:
         limits = policy.limits(model.version, model.bundle.thresholds) if model else None
         severity = policies.by_score(scores, rows, limits, policy.fallback)
         verdicts = policies.apply(severity, self._rules_for(policy, spec).fired(batch) if spec else [])
-        reasons = _reasons(model, inputs, verdicts) if model else [[]] * rows
+        reasons = _reasons(model, spec, inputs, verdicts) if model and spec else [[]] * rows
         version = model.version if model else None
         challenger, its_scores = _challenge(serving.challenger, spec, batch)
         return Judged(version, policy.version, absent, scores, verdicts, reasons, challenger, its_scores)
@@ -104,12 +104,13 @@ def _columns(model: Model | None, spec: Spec | None) -> list[int] | None:
     return bundles.columns(model.bundle, spec.feature_names, spec.definition_hashes)
 
 
-def _reasons(model: Model, inputs: Floats, verdicts: Sequence[Verdict]) -> list[Sequence[Reason]]:
+def _reasons(model: Model, spec: Spec, inputs: Floats, verdicts: Sequence[Verdict]) -> list[Sequence[Reason]]:
     """Reasons of the rows that are not approved; none for the others."""
     flagged = [row for row, verdict in enumerate(verdicts) if verdict.decision != "approve"]
     names = [feature.name for feature in model.bundle.features]
     explained = explain(model.scores, names, model.medians(), inputs[np.array(flagged, np.intp)])
+    features = {feature.name: feature for feature in spec.features}
     reasons: list[Sequence[Reason]] = [()] * len(verdicts)
     for row, found in zip(flagged, explained, strict=True):
-        reasons[row] = found
+        reasons[row] = [tell(reason, features[reason.feature]) for reason in found]
     return reasons

@@ -62,6 +62,7 @@ def test_reasons_come_with_what_is_flagged_and_are_those_of_occlusion(
     stored = stack.items()[0]["reasons"]["L"]
     assert [reason["M"]["feature"]["S"] for reason in stored] == [reason.feature for reason in expected]
     assert float(stored[0]["M"]["value"]["N"]) == HIGH
+    assert stored[0]["M"]["text"]["S"].startswith("amount is 900, usually ")
 
 
 def test_reviews_and_blocks_reach_the_bus_and_approvals_do_not(stack: ScoringStack, tmp_path: Path) -> None:
