@@ -1,14 +1,15 @@
 """When AWS says no: nothing is lost, nothing is decided twice, and the shard moves on as soon as it can."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from common.aws import RESERVE_MS, Backoff
+from common.errors import NoAnswerError, ServiceError
 from scoring.objects import pointer_reader
 from scoring.wiring import Wiring
 from stream_features.state import LabelRow
@@ -29,6 +30,9 @@ class Between:
         send = getattr(self._client, operation)
         return lambda **request: self._change(operation, request, send)
 
+    def each(self, operation: str, requests: Sequence[dict[str, Any]], most: int) -> list[Callable[[], Any]]:
+        return [partial(getattr(self, operation), **request) for request in requests]
+
 
 @pytest.fixture
 def stack(
@@ -39,8 +43,7 @@ def stack(
 
 
 def between_tables(wiring: Wiring, change: Callable[..., Any]) -> None:
-    calls = wiring.db._caller  # of one client for many threads
-    calls._client = Between(calls._client, change)
+    wiring.db._caller = Between(wiring.db._caller, change)
 
 
 def between_bus(wiring: Wiring, change: Callable[..., Any]) -> None:
@@ -88,7 +91,7 @@ def test_a_throttled_label_is_delivered_again(stack: ScoringStack) -> None:
 def test_what_stands_but_cannot_be_read_is_delivered_again(stack: ScoringStack) -> None:
     def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         if operation == "batch_get_item":
-            raise ConnectTimeoutError(endpoint_url="dynamodb")
+            raise NoAnswerError("dynamodb")
         return send(**request)
 
     deliver(stack.wired(), record(7, [row("a", HUGE)]))
@@ -121,9 +124,9 @@ def test_entries_the_bus_refuses_are_put_again_and_the_others_are_not(stack: Sco
 @pytest.mark.parametrize(
     "error",
     [
-        ConnectTimeoutError(endpoint_url="events"),
-        ClientError({"Error": {"Code": "ThrottlingException"}}, "PutEvents"),
-        ClientError({"Error": {"Code": "Odd"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "PutEvents"),
+        NoAnswerError("events"),
+        ServiceError("PutEvents", "ThrottlingException", "", 400),
+        ServiceError("PutEvents", "Odd", "", 503),
     ],
 )
 def test_a_dead_bus_loses_no_alert(stack: ScoringStack, error: Exception) -> None:
@@ -141,11 +144,11 @@ def test_a_dead_bus_loses_no_alert(stack: ScoringStack, error: Exception) -> Non
 
 def test_a_bus_that_forbids_us_is_an_error_that_surfaces(stack: ScoringStack) -> None:
     def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
-        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutEvents")
+        raise ServiceError("PutEvents", "AccessDeniedException", "", 400)
 
     wiring = stack.wired()
     between_bus(wiring, change)
-    with pytest.raises(ClientError):
+    with pytest.raises(ServiceError):
         deliver(wiring, record(7, [row("a", HUGE)]))
 
 
@@ -192,7 +195,7 @@ def test_a_later_label_that_comes_between_is_not_overwritten(
 def test_labels_that_cannot_be_read_are_delivered_again(stack: ScoringStack) -> None:
     def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         if operation == "batch_get_item":
-            raise ConnectTimeoutError(endpoint_url="dynamodb")
+            raise NoAnswerError("dynamodb")
         return send(**request)
 
     wiring = stack.wired()
@@ -234,4 +237,4 @@ class Throttled:
     """An SSM that has no time."""
 
     def get_parameters(self, **request: Any) -> Any:
-        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "GetParameters")
+        raise ServiceError("GetParameters", "ThrottlingException", "", 400)

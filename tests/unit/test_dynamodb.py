@@ -73,8 +73,9 @@ def test_a_read_is_strongly_consistent_and_at_most_100_keys_a_call():
     sizes = []
 
     class Table(Script):
-        def batch_get_item(self, RequestItems, **_):  # noqa: N803
-            sizes.append((len(RequestItems["t"]["Keys"]), RequestItems["t"]["ConsistentRead"]))
+        def call(self, request):
+            asked = request["RequestItems"]["t"]
+            sizes.append((len(asked["Keys"]), asked["ConsistentRead"]))
             return found()
 
     db, clock = database(Table())
@@ -133,8 +134,8 @@ def test_an_error_that_no_retry_mends_surfaces(answer):
 
 def test_outcomes_keep_the_order_of_statements_over_many_calls_at_once():
     class Table(Script):
-        def batch_execute_statement(self, Statements, **_):  # noqa: N803
-            odd = [int(s["Parameters"][0]["S"]) % 2 for s in Statements]
+        def call(self, request):
+            odd = [int(s["Parameters"][0]["S"]) % 2 for s in request["Statements"]]
             return {"Responses": [{"Error": {"Code": "ConditionalCheckFailed"}} if o else {} for o in odd]}
 
     db, clock = database(Table())
