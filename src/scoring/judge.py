@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common.telemetry import count
+from common.tracing import step
 from scoring import bundle as bundles
 from scoring import policy as policies
 from scoring.model import Floats, Model, Scores
@@ -54,11 +55,14 @@ class Judge:
         rows = len(batch.features)
         count("FeaturesMissing" if absent == FEATURES_MISSING else "ModelMissing", rows if absent else 0)
         inputs = batch.features[:, columns] if model and columns is not None else batch.features
-        scores = model.scores(inputs) if model else None
-        limits = self._policy.limits(model.version, model.bundle.thresholds) if model else None
-        severity = policies.by_score(scores, rows, limits, self._policy.fallback)
-        verdicts = policies.apply(severity, self._rules_for(spec).fired(batch) if spec else [])
-        reasons = _reasons(model, inputs, verdicts) if model else [[]] * rows
+        with step("model", rows=rows):
+            scores = model.scores(inputs) if model else None
+        with step("policy"):
+            limits = self._policy.limits(model.version, model.bundle.thresholds) if model else None
+            severity = policies.by_score(scores, rows, limits, self._policy.fallback)
+            verdicts = policies.apply(severity, self._rules_for(spec).fired(batch) if spec else [])
+        with step("reasons"):
+            reasons = _reasons(model, inputs, verdicts) if model else [[]] * rows
         version = model.version if model else None
         return Judged(version, self._policy.version, absent, scores, verdicts, reasons)
 
