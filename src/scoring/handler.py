@@ -76,7 +76,7 @@ def decide(wiring: Wiring, delivered: Sequence[Delivered]) -> list[Item]:
     by_spec: dict[str, list[Row]] = {}
     for record in delivered:
         by_spec.setdefault(record.out.spec_sha, []).extend(record.out.rows)
-    serving = wiring.champion.current()
+    serving = wiring.serving.current()
     version = serving.model.version if serving.model else serving.absent
     note(model_version=version)
     annotate(model_version=version)
