@@ -106,9 +106,9 @@ def _wiring() -> Wiring:
 
 
 def _batch(rows: Sequence[Row]) -> Batch:
-    """The rows' vectors as one matrix, without touching a value."""
+    """The rows' vectors as one matrix, without touching a value, and what rules look at beside them."""
     matrix = np.frombuffer(b"".join([row.vector for row in rows]), "<f4").reshape(len(rows), -1)
-    return Batch(matrix, [row.kept for row in rows])
+    return Batch(matrix, [row.kept for row in rows], [row.entities for row in rows])
 
 
 def _items(spec: Spec | None, spec_sha: str, rows: Sequence[Row], judged: Judged) -> Iterable[Item]:
