@@ -102,9 +102,16 @@ class Endpoints:
 
     def health(self, request: Request) -> Reply:
         """GET /health: what it would decide with; a missing model is no fault, since the fallback decides."""
-        serving = self._wiring.champion.current()
-        told = {"model": serving.model.version if serving.model else None, "absent": serving.absent}
-        return Reply(200, {"status": "ok", **told, "policy": "", "spec": self._wiring.spec.sha256})
+        serving = self._wiring.serving.current()
+        told = {
+            "status": "ok",
+            "model": serving.model.version if serving.model else None,
+            "absent": serving.absent,
+            "challenger": serving.challenger.version if serving.challenger else None,
+            "policy": serving.policy.version,
+            "spec": self._wiring.spec.sha256,
+        }
+        return Reply(200, told)
 
     def openapi(self, request: Request) -> Reply:
         """GET /openapi.json."""
@@ -118,9 +125,9 @@ class Endpoints:
         try:
             asked = self._batch.decode(body)
         except msgspec.ValidationError as error:
-            raise ProblemError(
-                "invalid_event", f"the batch: {error}", reason="wrong_type", field="events"
-            ) from error
+            field = next((name for name in _Batch.__struct_fields__ if name in str(error)), "")
+            told = f"the batch: {error}"
+            raise ProblemError("invalid_event", told, reason="wrong_type", field=field) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProblemError("malformed", f"the body: {error}", reason="bad_json") from error
         most = MAX_EVENTS

@@ -108,7 +108,8 @@ def stub_item(label: Label) -> Item:
 def _reason(reason: Reason) -> Value:
     numbers = {"value": reason.value, "median": reason.median, "contribution": reason.contribution}
     known = {name: {"N": repr(number)} for name, number in numbers.items() if number is not None}
-    return {"M": {"feature": {"S": reason.feature}, **known}}
+    told = {"text": {"S": reason.text}} if reason.text else {}
+    return {"M": {"feature": {"S": reason.feature}, **known, **told}}
 
 
 def _kept(value: Any, digits: int) -> Value:

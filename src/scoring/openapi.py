@@ -190,6 +190,7 @@ def _health() -> Schema:
             "status": {"const": "ok"},
             "model": {"type": ["string", "null"]},
             "absent": {**_TEXT, "description": told},
+            "challenger": {"type": ["string", "null"]},
             "policy": _TEXT,
             "spec": _TEXT,
         }

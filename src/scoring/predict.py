@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from common.aws import RemainingMs
-from common.telemetry import count
+from common.telemetry import count, follow, note
+from common.tracing import annotate, step
+from scoring import policy as policies
 from scoring.answers import Answer, answers
 from scoring.asked import Asked, Reader
 from scoring.items import Decision, Item, kept_values, to_item
@@ -32,10 +34,17 @@ def predict(
 ) -> list[Answer | ProblemError]:
     """An answer, or what is wrong with it, for each body; TransientError if state cannot be read."""
     now_ms = time.time_ns() // 1_000_000
-    read = [_read(reader, body, now_ms) for body in bodies]
+    with step("decode"):
+        read = [_read(reader, body, now_ms) for body in bodies]
     asked = [each for each in read if isinstance(each, Asked)]
-    items = _decided(wiring, asked, _features(wiring, asked, remaining_ms))
-    told = iter(_told(wiring, record(wiring, asked, items, remaining_ms)))
+    follow(each.event.trace for each in asked if each.event)
+    annotate(batch_size=len(asked))
+    with step("features"):
+        features = _features(wiring, asked, remaining_ms)
+    with step("score"):
+        items = _decided(wiring, asked, features)
+    held = record(wiring, asked, items, remaining_ms)
+    told = iter(_told(wiring, held))
     return [next(told) if isinstance(each, Asked) else each for each in read]
 
 
@@ -74,7 +83,14 @@ def _decided(wiring: Wiring, asked: Sequence[Asked], features: Floats) -> list[I
     """The item of each row's decision, not stored yet; a vector's has no id and is never stored."""
     nothing = (None,) * len(wiring.spec.event.keep)
     kept = [each.event.kept if each.event else nothing for each in asked]
-    judged = wiring.judge.judge(wiring.champion.current(), wiring.spec, Batch(features, kept))
+    serving = wiring.serving.current()
+    version = serving.model.version if serving.model else serving.absent
+    note(model_version=version)
+    annotate(model_version=version)
+    draws = policies.draws(serving.policy, [each.event.id if each.event else "" for each in asked])
+    if draws is not None:
+        draws[[each.event is None for each in asked]] = 1.0  # a vector is nobody's: no control for it
+    judged = wiring.judge.judge(serving, wiring.spec, Batch(features, kept), draws)
     count("RowsScored", len(asked) if judged.model else 0)
     return [_item(wiring.spec, each, judged, row, features[row]) for row, each in enumerate(asked)]
 

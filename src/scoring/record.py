@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from common.aws import RESERVE_MS, RemainingMs
 from common.telemetry import count, logger
+from common.tracing import step
 from scoring.asked import Asked
 from scoring.decisions import Written
 from scoring.items import Item
@@ -23,8 +24,11 @@ def record(
 ) -> list[Held]:
     """Store each event's decision and say which stands. Of two with one id in a call the first is stored."""
     own = [item for each, item in zip(asked, items, strict=True) if each.event is not None]
-    written = wiring.decisions.write(own, [], remaining_ms)
-    _publish(wiring, written)
+    with step("write", items=len(own)) as writing:
+        written = wiring.decisions.write(own, [], remaining_ms)
+        writing.flag(throttle=bool(written.unfinished))
+    with step("publish") as publishing:
+        publishing.flag(throttle=not _published(wiring, written))
     standing = {item["pk"]["S"]: item for item in (*written.made, *written.stood)}
     return [_held(each, item, standing) for each, item in zip(asked, items, strict=True)]
 
@@ -40,9 +44,9 @@ def _held(asked: Asked, own: Item, standing: Mapping[str, Item]) -> Held:
     return item
 
 
-def _publish(wiring: Wiring, written: Written) -> None:
-    """Tell the bus of what was decided here. What it does not take is told again when the event comes by the
-    stream, or is asked about once more.
+def _published(wiring: Wiring, written: Written) -> bool:
+    """Tell the bus of what was decided here. What it does not take (False) is told again when the event comes
+    by the stream, or is asked about once more.
     """
     here = [*written.made, *(item for item in written.stood if item["source"]["S"] == "api")]
     end_s = time.monotonic() + BUS_PATIENCE_MS / 1000
@@ -50,6 +54,7 @@ def _publish(wiring: Wiring, written: Written) -> None:
     if unpublished:
         logger().warning("decided, not published", extra={"decisions": len(unpublished)})
     _count(written, sum(item["decision"]["S"] != "approve" for item in here) - len(unpublished))
+    return not unpublished
 
 
 def _count(written: Written, published: int) -> None:

@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from common.dynamodb import DynamoDB, Outcome, RemainingMs, Statement
 from common.errors import TransientError
-from stream_features.protocol import Applied, Read, Saved, Steps
+from common.tracing import step
+from stream_features.protocol import Applied, Read, Save, Saved, Steps
 from stream_features.state import Stored
 from stream_features.turn import Write
 
@@ -30,16 +31,33 @@ class Store(Protocol):
 def run(exchange: Steps[Applied], store: Store) -> Applied:
     """Carry out what the exchange asks for until it is done."""
     answer: Any = None
-    while True:
+    while not isinstance(request := _next(exchange, answer), Applied):
+        answer = _read(store, request) if isinstance(request, Read) else _save(store, request)
+    return request
+
+
+def _next(exchange: Steps[Applied], answer: Any) -> Read | Save | Applied:
+    with step("fold"):
         try:
-            request = exchange.send(answer)
+            return exchange.send(answer)
         except StopIteration as end:
             applied: Applied = end.value
             return applied
-        if isinstance(request, Read):
-            answer = store.read(request.keys, request.attempt)
-        else:
-            answer = store.save(request.writes)
+
+
+def _read(store: Store, request: Read) -> Mapping[str, Stored] | None:
+    with step("read", items=len(request.keys), attempt=request.attempt) as reading:
+        found = store.read(request.keys, request.attempt)
+        reading.flag(throttle=found is None)
+    return found
+
+
+def _save(store: Store, request: Save) -> Sequence[Saved]:
+    with step("write", items=len(request.writes)) as writing:
+        saved = store.save(request.writes)
+        writing.annotate(conflicts=saved.count(Saved.CONFLICT))
+        writing.flag(throttle=Saved.UNFINISHED in saved)
+    return saved
 
 
 class StateTable:

@@ -65,6 +65,8 @@ def _decided(shown: dict[str, Any]) -> list[tuple[str, str]]:
 def _reason(reason: str | dict[str, Any]) -> str:
     if isinstance(reason, str):
         return reason
+    if "text" in reason:
+        return f"{reason['text']} ({reason['contribution']:+.3g} log-odds)"
     value, median = (reason.get(name, "missing") for name in ("value", "median"))
     return f"{reason['feature']} is {value}, usually {median}: {reason['contribution']:+.3g} log-odds"
 
