@@ -124,7 +124,7 @@ def _items(spec: Spec | None, spec_sha: str, rows: Sequence[Row], judged: Judged
                 score=judged.score(n),
                 verdict=judged.verdicts[n],
                 reasons=judged.reasons[n],
-                absent=judged.absent,
+                absent=judged.absence(n),
                 model=judged.model,
                 policy=judged.policy,
                 spec_sha=spec_sha,

@@ -26,7 +26,7 @@ from scoring.wiring import Wiring
 from stream_features.events import Event
 from stream_features.kernel import Columns, Group, fold
 from stream_features.spec import Spec
-from stream_features.state import kernel_blob
+from stream_features.store import read_states
 
 
 def predict(
@@ -53,8 +53,7 @@ def as_of_now(wiring: Wiring, events: Sequence[Event], remaining_ms: RemainingMs
     entities = [entity.name for entity in wiring.spec.entities]
     keys = [[f"{n}#{v}" for n, v in zip(entities, event.entities, strict=True)] for event in events]
     wanted = list({key for own in keys for key in own})
-    items = wiring.db.batch_get(wiring.settings.state_table, wanted, ("pk", "s"), remaining_ms)
-    blobs = {item["pk"]["S"]: kernel_blob(item["s"]["B"]) for item in items}
+    blobs = read_states(wiring.db, wiring.settings.state_table, wiring.spec, wanted, remaining_ms)
     codes, apply = np.arange(len(events), dtype=np.int32), np.ones(len(events), np.bool_)
     groups = [Group(codes, [blobs.get(own[n], b"") for own in keys], apply) for n in range(len(entities))]
     return fold(wiring.spec, Columns.from_records(wiring.spec, events), groups).features
@@ -107,7 +106,7 @@ def _item(spec: Spec, asked: Asked, judged: Judged, row: int, vector: Floats) ->
             score=judged.score(row),
             verdict=judged.verdicts[row],
             reasons=judged.reasons[row],
-            absent=judged.absent,
+            absent=judged.absence(row),
             model=judged.model,
             policy=judged.policy,
             spec_sha=spec.sha256,

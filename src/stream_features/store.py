@@ -6,8 +6,12 @@ from typing import Any, Protocol
 from common.dynamodb import DynamoDB, Outcome, RemainingMs, Statement
 from common.errors import TransientError
 from common.tracing import step
+from stream_features.layout import layouts
+from stream_features.merging import merged
 from stream_features.protocol import Applied, Read, Save, Saved, Steps
-from stream_features.state import Stored
+from stream_features.sharing import SHARING, pieces, split_keys, sub_keys
+from stream_features.spec import Spec
+from stream_features.state import Stored, kernel_blob
 from stream_features.turn import Write
 
 _SAVED = {
@@ -60,6 +64,48 @@ def _save(store: Store, request: Save) -> Sequence[Saved]:
     return saved
 
 
+def read_items(
+    dynamodb: DynamoDB, table: str, keys: Sequence[str], remaining_ms: RemainingMs
+) -> dict[str, list[Stored]]:
+    """What is stored of each entity that exists, by its key: its item; if split, the sub-items after it.
+
+    TransientError if DynamoDB does not answer in time.
+    """
+    found = _stored(dynamodb.batch_get(table, keys, _ATTRIBUTES, remaining_ms))
+    items = {key: [stored] for key, stored in found.items()}
+    if split := split_keys(found, keys):
+        wanted = {key: sub_keys(key, SHARING) for key in split}
+        asked = [sub for subs in wanted.values() for sub in subs]
+        more = _stored(dynamodb.batch_get(table, asked, _ATTRIBUTES, remaining_ms))
+        for key, subs in wanted.items():
+            items[key] += [more[sub] for sub in subs if sub in more]
+    return items
+
+
+def read_states(
+    dynamodb: DynamoDB, table: str, spec: Spec, keys: Sequence[str], remaining_ms: RemainingMs
+) -> dict[str, bytes]:
+    """The kernel's state of each entity that exists, by its key. TransientError as for `read_items`."""
+    return states_of(spec, read_items(dynamodb, table, keys, remaining_ms))
+
+
+def states_of(spec: Spec, items: Mapping[str, Sequence[Stored]]) -> dict[str, bytes]:
+    """The kernel's state of each entity, by its key, of all that is stored of it."""
+    states = {key: kernel_blob(stored.s) for key, (stored, *_) in items.items()}
+    for entity, layout in zip(spec.entities, layouts(spec), strict=True):
+        own = [key for key, some in items.items() if len(some) > 1 and key.startswith(f"{entity.name}#")]
+        states.update(zip(own, merged(layout, [pieces(items[key]) for key in own]), strict=True))
+    return states
+
+
+def _stored(items: Sequence[Mapping[str, Any]]) -> dict[str, Stored]:
+    """Items as DynamoDB gives them, by their keys."""
+    return {
+        item["pk"]["S"]: Stored(int(item["v"]["N"]), bytes(item["w"]["B"]), bytes(item["s"]["B"]))
+        for item in items
+    }
+
+
 class StateTable:
     """The DynamoDB table `state`, for as long as `remaining_ms` allows."""
 
@@ -78,9 +124,7 @@ class StateTable:
             items = self._dynamodb.batch_get(self._table, keys, _ATTRIBUTES, self._remaining_ms)
         except TransientError:
             return None
-        return {
-            item["pk"]["S"]: Stored(int(item["v"]["N"]), item["w"]["B"], item["s"]["B"]) for item in items
-        }
+        return _stored(items)
 
     def save(self, writes: Sequence[Write]) -> Sequence[Saved]:
         """See Store."""
