@@ -29,6 +29,7 @@ from streamscore.local.poller import Poller
 from streamscore.local.runtime_host import PayloadTooLargeError, RuntimeHost
 from streamscore.local.streams import Stream, open_stream
 from streamscore.local.template import read_template
+from streamscore.publication import publish_spec
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     exits.callback(hub.close)
     clients: Clients = cache(lambda service: client(service, emulator.endpoint))
     deployed = deploy(clients, options.name, Path(options.template), f"{hub.url}/invoke", options.shards)
-    _publish_spec(clients, deployed, spec)
+    publish_spec(clients("s3"), deployed.outputs["DataBucketName"], spec)
     metrics = MetricPublisher(clients("cloudwatch"))
     exits.callback(metrics.close)
     site = Site(state_dir / "code", emulator.endpoint, emulators.REGION, state_dir / "logs")
@@ -86,12 +87,6 @@ def _prepare_code(options: Options) -> specs.Spec:
     copy_code(Path(options.code), code_root, Path(options.spec) if options.spec else None)
     text = (code_root / "features.toml").read_text(encoding="utf-8")
     return specs.parse(text, options.spec or "features.toml")
-
-
-def _publish_spec(clients: Clients, deployed: Deployed, spec: specs.Spec) -> None:
-    """Before anything refers to it: every sha in flight can be resolved."""
-    bucket = deployed.outputs["DataBucketName"]
-    clients("s3").put_object(Bucket=bucket, Key=f"specs/{spec.sha256}.json", Body=specs.to_json(spec))
 
 
 def _api(template: str, deployed: Deployed, host: RuntimeHost) -> Api:
