@@ -20,7 +20,7 @@ from scoring.plain import plain
 ENTRIES_PER_CALL = 10
 SOURCE = "streamscore"
 _DETAIL_TYPES = {"review": "DecisionReviewed", "block": "DecisionBlocked"}
-_WITHHELD = frozenset({"features", "ttl", "pk", "label", "label_time", "second_path_score"})
+_WITHHELD = frozenset({"features", "request", "ttl", "pk", "label", "label_time", "second_path_score"})
 
 
 def detail(item: Item) -> dict[str, Any]:
