@@ -93,6 +93,12 @@ METRICS: tuple[Metric, ...] = (
         "Rows decided by fallback: the spec lacks a feature of the model.",
     ),
     Metric(
+        "ScoresMissing",
+        "Count",
+        _SCORING,
+        "Rows decided by fallback: the model gave no number for them.",
+    ),
+    Metric(
         "ModelMissing",
         "Count",
         _SCORING,

@@ -11,13 +11,15 @@ import msgspec
 
 from common.aws import Backoff, RemainingMs, answer_of
 from common.telemetry import meter
+from common.traceparent import xray_header
+from common.tracing import aws_call
 from scoring.items import Item
 from scoring.plain import plain
 
 ENTRIES_PER_CALL = 10
 SOURCE = "streamscore"
 _DETAIL_TYPES = {"review": "DecisionReviewed", "block": "DecisionBlocked"}
-_WITHHELD = frozenset({"features", "ttl", "pk", "label", "label_time", "second_path_score"})
+_WITHHELD = frozenset({"features", "request", "ttl", "pk", "label", "label_time", "second_path_score"})
 
 
 def detail(item: Item) -> dict[str, Any]:
@@ -45,7 +47,9 @@ class Bus:
     def _put(self, items: Sequence[Item]) -> Sequence[Item]:
         """One call; those of `items` that it did not accept."""
         entries = [self._entry(item) for item in items]
-        answer = answer_of(lambda: self._events.put_events(Entries=entries))
+        with aws_call("EventBridge", "PutEvents") as call:
+            answer = answer_of(lambda: self._events.put_events(Entries=entries))
+            call.flag(throttle=answer is None)
         if answer is None:
             return items
         failed = ["ErrorCode" in entry for entry in answer["Entries"]]
@@ -53,10 +57,12 @@ class Bus:
         return [item for item, no in zip(items, failed, strict=True) if no]
 
     def _entry(self, item: Item) -> dict[str, Any]:
+        header = xray_header(item["trace"]["S"]) if "trace" in item else None
         return {
             "Source": SOURCE,
             "DetailType": _DETAIL_TYPES[item["decision"]["S"]],
             "Detail": msgspec.json.encode(detail(item), order="sorted").decode(),
             "EventBusName": self._name,
             "Time": int(item["scored_at"]["N"]) / 1000,
+            **({"TraceHeader": header} if header else {}),  # what the bus invokes is in the producer's trace
         }

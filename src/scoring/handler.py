@@ -13,7 +13,8 @@ import numpy as np
 
 from common.aws import RemainingMs
 from common.settings import Settings, code_root
-from common.telemetry import count, logger, measure, note, observed
+from common.telemetry import count, follow, logger, measure, note, observed
+from common.tracing import annotate, step
 from scoring.decisions import Written
 from scoring.items import Decision, Item, Label, kept_values, to_item
 from scoring.judge import Judged
@@ -22,6 +23,7 @@ from scoring.wiring import Wiring, wire
 from stream_features.spec import Spec
 from stream_features.state import LabelRow, Out, Row, decode_out
 
+_TRACES_A_LINE = 10
 _DECIDED = {"approve": "DecisionsApproved", "review": "DecisionsReviewed", "block": "DecisionsBlocked"}
 
 
@@ -40,12 +42,21 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def run(wiring: Wiring, event: Mapping[str, Any], remaining_ms: RemainingMs) -> dict[str, Any]:
     """Score, store and publish a batch; the reply names the first record that was not finished, if any."""
-    delivered = gather(event)
-    items = decide(wiring, delivered)
+    with step("decode"):
+        delivered = gather(event)
+    rows = [row for record in delivered for row in record.out.rows]
+    follow(row.trace for row in rows)
+    with step("score"):
+        items = decide(wiring, delivered)
     labels = [_label(row) for record in delivered for row in record.out.labels]
-    written = wiring.decisions.write(items, labels, remaining_ms)
+    annotate(batch_size=len(rows), labels=len(labels))
+    with step("write", items=len(items)) as writing:
+        written = wiring.decisions.write(items, labels, remaining_ms)
+        writing.flag(throttle=bool(written.unfinished))
     published = [*written.made, *written.stood]
-    unpublished = wiring.bus.publish(published, remaining_ms)
+    with step("publish") as publishing:
+        unpublished = wiring.bus.publish(published, remaining_ms)
+        publishing.flag(throttle=bool(unpublished))
     _count(written, published, unpublished)
     return unfinished(delivered, written.unfinished | unpublished)
 
@@ -66,7 +77,9 @@ def decide(wiring: Wiring, delivered: Sequence[Delivered]) -> list[Item]:
     for record in delivered:
         by_spec.setdefault(record.out.spec_sha, []).extend(record.out.rows)
     serving = wiring.serving.current()
-    note(model_version=serving.model.version if serving.model else serving.absent)
+    version = serving.model.version if serving.model else serving.absent
+    note(model_version=version)
+    annotate(model_version=version)
     items: list[Item] = []
     for spec_sha, rows in by_spec.items():
         if rows:
@@ -80,7 +93,9 @@ def unfinished(delivered: Sequence[Delivered], ids: set[str]) -> dict[str, Any]:
     """Lambda's partial batch reply: the lowest sequence number that holds one of these ids."""
     for record in delivered if ids else ():
         if not ids.isdisjoint([r.id for r in record.out.rows] + [r.id for r in record.out.labels]):
-            logger().warning("not finished, to be delivered again", extra={"rows": len(ids)})
+            traces = [row.trace for one in delivered for row in one.out.rows if row.trace and row.id in ids]
+            told = {"rows": len(ids), "traces": traces[:_TRACES_A_LINE]}
+            logger().warning("not finished, to be delivered again", extra=told)
             return {"batchItemFailures": [{"itemIdentifier": record.sequence}]}
     return {"batchItemFailures": []}
 
@@ -91,9 +106,9 @@ def _wiring() -> Wiring:
 
 
 def _batch(rows: Sequence[Row]) -> Batch:
-    """The rows' vectors as one matrix, without touching a value."""
+    """The rows' vectors as one matrix, without touching a value, and what rules look at beside them."""
     matrix = np.frombuffer(b"".join([row.vector for row in rows]), "<f4").reshape(len(rows), -1)
-    return Batch(matrix, [row.kept for row in rows])
+    return Batch(matrix, [row.kept for row in rows], [row.entities for row in rows])
 
 
 def _items(spec: Spec | None, spec_sha: str, rows: Sequence[Row], judged: Judged) -> Iterable[Item]:
@@ -109,7 +124,7 @@ def _items(spec: Spec | None, spec_sha: str, rows: Sequence[Row], judged: Judged
                 score=judged.score(n),
                 verdict=judged.verdicts[n],
                 reasons=judged.reasons[n],
-                absent=judged.absent,
+                absent=judged.absence(n),
                 model=judged.model,
                 policy=judged.policy,
                 spec_sha=spec_sha,
