@@ -8,6 +8,7 @@ from typing import Any
 
 from common.aws import client
 from common.dynamodb import DynamoDB
+from common.dynamodb_wire import Wire
 from common.settings import Settings
 from common.telemetry import meter
 from scoring import policy as policies
@@ -42,7 +43,7 @@ def wire(settings: Settings, code: Path) -> Wiring:
     policy = policies.parse((code / "policy.toml").read_text(encoding="utf-8"))
     s3: Any = client("s3")
     read_pointers = pointer_reader(client("ssm"), settings.pointer_prefix)
-    db = DynamoDB(client("dynamodb"), meter)
+    db = DynamoDB(Wire(), meter)
     return Wiring(
         settings,
         spec,
