@@ -160,7 +160,7 @@ def _decision(wiring: Wiring, request: Request) -> Reply:
 
 def _health(wiring: Wiring, request: Request) -> Reply:
     """Up, and what it would decide with; a missing model is no fault, since the fallback decides."""
-    serving = wiring.champion.current()
+    serving = wiring.serving.current()
     model = serving.model.version if serving.model else None
     return Reply(200, {"status": "ok", "model": model, "absent": serving.absent, "spec": wiring.spec.sha256})
 

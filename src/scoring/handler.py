@@ -65,7 +65,7 @@ def decide(wiring: Wiring, delivered: Sequence[Delivered]) -> list[Item]:
     by_spec: dict[str, list[Row]] = {}
     for record in delivered:
         by_spec.setdefault(record.out.spec_sha, []).extend(record.out.rows)
-    serving = wiring.champion.current()
+    serving = wiring.serving.current()
     note(model_version=serving.model.version if serving.model else serving.absent)
     items: list[Item] = []
     for spec_sha, rows in by_spec.items():

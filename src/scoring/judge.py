@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common.telemetry import count
+from common.errors import ModelRefusedError
+from common.telemetry import count, logger
 from scoring import bundle as bundles
 from scoring import policy as policies
 from scoring.model import Floats, Model, Scores
@@ -18,11 +19,12 @@ from scoring.serving import Serving
 from stream_features.spec import Spec
 
 FEATURES_MISSING = "features_missing"
+_COMPILED = 32
 
 
 class Judged(NamedTuple):
     """What became of a batch, a row each: `scores` is None when the fallback decided, and `absent` says
-    why.
+    why. `challenger` is the version of the model that scored beside the one in use, if one did.
     """
 
     model: str | None
@@ -31,41 +33,68 @@ class Judged(NamedTuple):
     scores: Scores | None
     verdicts: Sequence[Verdict]
     reasons: Sequence[Sequence[Reason]]
+    challenger: str | None = None
+    challenger_scores: Scores | None = None
 
     def score(self, row: int) -> float | None:
         """The score of a row, or None without a model."""
         return None if self.scores is None else float(self.scores[row])
 
+    def challenger_score(self, row: int) -> float | None:
+        """The challenger's score of a row, or None without a challenger."""
+        return None if self.challenger_scores is None else float(self.challenger_scores[row])
+
 
 class Judge:
-    """Applies a policy to what the model in use says; compiles the policy once a spec."""
+    """Applies the policy in use to what the models in use say; compiles a policy once a spec."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._rules: dict[str, Rules] = {}
+    def __init__(self) -> None:
+        self._rules: dict[tuple[str, str], Rules] = {}
 
-    def judge(self, serving: Serving, spec: Spec | None, batch: Batch) -> Judged:
+    def judge(self, serving: Serving, spec: Spec | None, batch: Batch, draws: Scores | None = None) -> Judged:
         """Decide every row of a batch of one spec; an unknown spec (None) is one that lacks the model's
-        features.
+        features. `draws` [n] in [0, 1) are the rows' chances in a control share; None: it has no say.
         """
-        columns = _columns(serving.model, spec)
-        model = serving.model if columns is not None else None
+        model, policy = serving.model, serving.policy
+        columns = _columns(model, spec)
+        model = model if columns is not None else None
         absent = serving.absent if serving.model is None else "" if model else FEATURES_MISSING
         rows = len(batch.features)
         count("FeaturesMissing" if absent == FEATURES_MISSING else "ModelMissing", rows if absent else 0)
         inputs = batch.features[:, columns] if model and columns is not None else batch.features
         scores = model.scores(inputs) if model else None
-        limits = self._policy.limits(model.version, model.bundle.thresholds) if model else None
-        severity = policies.by_score(scores, rows, limits, self._policy.fallback)
-        verdicts = policies.apply(severity, self._rules_for(spec).fired(batch) if spec else [])
+        limits = policy.limits(model.version, model.bundle.thresholds) if model else None
+        severity = policies.by_score(scores, rows, limits, policy.fallback)
+        verdicts = policies.apply(severity, self._rules_for(policy, spec).fired(batch) if spec else [])
         reasons = _reasons(model, spec, inputs, verdicts) if model and spec else [[]] * rows
         version = model.version if model else None
-        return Judged(version, self._policy.version, absent, scores, verdicts, reasons)
+        challenger, its_scores = _challenge(serving.challenger, spec, batch)
+        return Judged(version, policy.version, absent, scores, verdicts, reasons, challenger, its_scores)
 
-    def _rules_for(self, spec: Spec) -> Rules:
-        if spec.sha256 not in self._rules:
-            self._rules[spec.sha256] = Rules(self._policy, spec)
-        return self._rules[spec.sha256]
+    def _rules_for(self, policy: Policy, spec: Spec) -> Rules:
+        key = (policy.version, spec.sha256)
+        if key not in self._rules:
+            while len(self._rules) >= _COMPILED:
+                del self._rules[next(iter(self._rules))]
+            self._rules[key] = Rules(policy, spec)
+        return self._rules[key]
+
+
+def _challenge(model: Model | None, spec: Spec | None, batch: Batch) -> tuple[str | None, Scores | None]:
+    """The challenger's version and scores, or nothing where it cannot score these rows: it decides nothing,
+    so it disturbs nothing.
+    """
+    columns = _columns(model, spec)
+    if model is None:
+        return None, None
+    try:
+        if columns is None:
+            raise ModelRefusedError("the spec lacks one of its features")
+        return model.version, model.scores(batch.features[:, columns])
+    except ModelRefusedError as error:
+        count("ChallengerFailed", len(batch.features))
+        logger().warning("challenger did not score", extra={"error": str(error), "version": model.version})
+        return None, None
 
 
 def _columns(model: Model | None, spec: Spec | None) -> list[int] | None:

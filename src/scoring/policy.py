@@ -56,6 +56,7 @@ class _Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fallback: Action = "approve"
+    control_share: Share = 0.0
     thresholds: dict[str, _Limits] = {}
     rule: tuple[Rule, ...] = ()
     drift: dict[str, Any] = {}
@@ -68,6 +69,7 @@ class Policy(NamedTuple):
     fallback: Action
     thresholds: dict[str, Thresholds]
     rules: tuple[Rule, ...]
+    control_share: float = 0.0
 
     def limits(self, model_version: str, proposed: Thresholds) -> Thresholds:
         """The thresholds for a model: the policy's if it names that version, else the bundle's own."""
@@ -75,10 +77,27 @@ class Policy(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """A decision and the names of the rules that fired (those in shadow as `shadow:<name>`)."""
+    """A decision and the names of the rules that fired (those in shadow as `shadow:<name>`).
+
+    `propensity` is the probability with which this decision was chosen, where a control share had a say.
+    """
 
     decision: Action
     rules: tuple[str, ...]
+    propensity: float | None = None
+
+
+def draw(id_: str, version: str) -> float:
+    """The chance of one event under one policy, in [0, 1): always the same, unrelated to any other's."""
+    digest = hashlib.blake2b(f"{version}\0{id_}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) / 2**53
+
+
+def draws(policy: Policy, ids: Sequence[str]) -> Scores | None:
+    """The draw of each event; None under a policy that draws nothing."""
+    if not policy.control_share:
+        return None
+    return np.array([draw(id_, policy.version) for id_ in ids], np.float64)
 
 
 def parse(text: str, source: str = "policy.toml") -> Policy:
@@ -93,7 +112,19 @@ def parse(text: str, source: str = "policy.toml") -> Policy:
         raise InvalidInputError(f"{source}: {error}") from error
     _check(file, source)
     limits = {v: Thresholds(review=t.review, block=t.block) for v, t in file.thresholds.items()}
-    return Policy(hashlib.sha256(text.encode()).hexdigest()[:16], file.fallback, limits, file.rule)
+    version = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Policy(version, file.fallback, limits, file.rule, file.control_share)
+
+
+def decode(data: bytes, version: str) -> Policy:
+    """The published policy of that version; InvalidInputError if these bytes are not it, or no policy."""
+    try:
+        policy = parse(data.decode(), f"policy {version}")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"policy {version}: is no text: {error}") from error
+    if policy.version != version:
+        raise InvalidInputError(f"policy {version}: its content is that of version {policy.version}")
+    return policy
 
 
 def by_score(

@@ -35,7 +35,7 @@ def predict(
     events = [found for found in decoded if isinstance(found, Event)]
     features = as_of_now(wiring, events, remaining_ms)
     judged = wiring.judge.judge(
-        wiring.champion.current(), wiring.spec, Batch(features, [event.kept for event in events])
+        wiring.serving.current(), wiring.spec, Batch(features, [event.kept for event in events])
     )
     answers = iter(_answers([event.id for event in events], features, wiring, judged))
     count("RowsScored", len(events) if judged.model else 0)
@@ -57,7 +57,7 @@ def predict_vector(wiring: Wiring, features: Mapping[str, Any]) -> Answer:
         raise InvalidInputError(f"features: {wrong}")
     vector = np.array([[_number(name, features[name]) for name in names]], np.float32)
     kept = [(None,) * len(wiring.spec.event.keep)]
-    judged = wiring.judge.judge(wiring.champion.current(), wiring.spec, Batch(vector, kept))
+    judged = wiring.judge.judge(wiring.serving.current(), wiring.spec, Batch(vector, kept))
     count("RowsScored", 1 if judged.model else 0)
     return _answers([None], vector, wiring, judged)[0]
 

@@ -16,7 +16,7 @@ from scoring.bus import Bus
 from scoring.decisions import Decisions
 from scoring.judge import Judge
 from scoring.objects import Specs, object_reader, pointer_reader
-from scoring.serving import Champion
+from scoring.serving import Pointers
 from stream_features import spec as specs
 from stream_features.events import Decoder, decoder
 from stream_features.spec import Spec
@@ -31,7 +31,7 @@ class Wiring:
     decoder: Decoder
     db: DynamoDB
     specs: Specs
-    champion: Champion
+    serving: Pointers
     judge: Judge
     decisions: Decisions
     bus: Bus
@@ -50,8 +50,10 @@ def wire(settings: Settings, code: Path) -> Wiring:
         decoder(spec),
         db,
         Specs(spec, s3, settings.data_bucket),
-        Champion(read_pointers, object_reader(s3, settings.data_bucket), time.monotonic, random.random),
-        Judge(policy),
+        Pointers(
+            read_pointers, object_reader(s3, settings.data_bucket), policy, time.monotonic, random.random
+        ),
+        Judge(),
         Decisions(db, settings.decisions_table),
         Bus(client("events"), settings.event_bus),
     )

@@ -205,8 +205,8 @@ def test_unreadable_pointers_keep_the_running_model(stack: ScoringStack, tmp_pat
     version = stack.promote(tmp_path / "bundle")
     wiring = stack.wired()
     deliver(wiring, record(1, [row("a")]))
-    wiring.champion._read_pointers = pointer_reader(Throttled(), "/p")
-    wiring.champion._read_again_s = 0.0
+    wiring.serving._read_pointers = pointer_reader(Throttled(), "/p")
+    wiring.serving.expire()
     deliver(wiring, record(2, [row("b")]))
     assert [item["model"]["S"] for item in stack.items()] == [version, version]
 
@@ -216,15 +216,15 @@ def test_a_cold_start_without_pointers_falls_back_and_tries_again_soon(
 ) -> None:
     version = stack.promote(tmp_path / "bundle")
     wiring = stack.wired()
-    working, wiring.champion._read_pointers = (
-        wiring.champion._read_pointers,
+    working, wiring.serving._read_pointers = (
+        wiring.serving._read_pointers,
         pointer_reader(Throttled(), "/p"),
     )
     now_s = 100.0
-    wiring.champion._clock_s = lambda: now_s
+    wiring.serving._clock_s = lambda: now_s
     deliver(wiring, record(1, [row("a")]))
     assert stack.items()[0]["reasons"] == {"L": [{"S": "model_unavailable"}]}
-    wiring.champion._read_pointers = working
+    wiring.serving._read_pointers = working
     now_s += 5.0
     deliver(wiring, record(2, [row("b")]))
     assert stack.items()[1]["model"] == {"S": version}

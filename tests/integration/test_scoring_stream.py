@@ -212,7 +212,7 @@ def test_a_promotion_is_followed_without_a_restart(stack: ScoringStack, tmp_path
     wiring = stack.wired()
     deliver(wiring, record(1, [row("a")]))
     second = stack.promote(tmp_path / "other", seed=1)
-    wiring.champion._read_again_s = 0.0
+    wiring.serving.expire()
     deliver(wiring, record(2, [row("b")]))
     assert [item["model"]["S"] for item in stack.items()] == [first, second]
 
@@ -253,7 +253,7 @@ def test_a_bad_model_is_refused_and_the_running_one_stays(
     wiring = stack.wired()
     deliver(wiring, record(1, [row("a")]))
     damage(stack, stack.promote(tmp_path / "other", seed=1))
-    wiring.champion._read_again_s = 0.0
+    wiring.serving.expire()
     deliver(wiring, record(2, [row("b")]))
     assert [item["model"]["S"] for item in stack.items()] == [first, first]
 
