@@ -2,10 +2,10 @@
 
     python benchmarks/scoring_stream.py [--batch 500] [--batches 40] [--days 45]
 
-The features and the default forest that ship, trained on the simulator's transactions; thresholds that review or
-block five in a hundred, each with its reasons. Decisions go over HTTP to benchmarks/table_server.py, alerts as well:
-its CPU is not counted. One record a state item holds one row, the costliest case. Figures are process time of this
-process, its threads included; compare those of one run only.
+The features and the default forest that ship, trained on the simulator's transactions; thresholds that
+review or block five in a hundred, each with its reasons. Decisions and alerts go over HTTP to
+benchmarks/table_server.py, whose CPU is not counted. Each record holds one row, the costliest case. Figures
+are process time of this process, its threads included; compare those of one run only.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from common.settings import Settings
 from common.telemetry import observed
 from scoring import bus, decisions, handler, judge
 from scoring.model import Model
+from scoring.policy import parse as parse_policy
 from scoring.serving import Serving
 from scoring.wiring import Wiring, wire
 from stream_features.spec import Spec, parse
@@ -122,7 +123,8 @@ class Context:
 def wired(model: Model) -> Wiring:
     """Scoring as it is wired on Lambda, with this model."""
     names = dict.fromkeys(Settings.__slots__, "bench") | {"log_key_secret": ""}
-    return replace(wire(Settings(**names), SOURCE), champion=Fixed(Serving(model, "")))
+    policy = parse_policy((SOURCE / "policy.toml").read_text())
+    return replace(wire(Settings(**names), SOURCE), serving=Fixed(Serving(model, "", None, policy)))
 
 
 def measured(phases: Phases) -> None:
@@ -164,7 +166,8 @@ def bench(given: Material, batch: int, batches: int) -> None:
     print("|---|---|---|---|")
     for name in (*PHASES, "all"):
         seconds = phases.seconds.get(name, 0.0) if name != "all" else total
-        print(f"| {name} | {1e6 * seconds / count:.1f} | {1e3 * seconds / batches:.2f} | {seconds / total:.1%} |")
+        each_us, batch_ms = 1e6 * seconds / count, 1e3 * seconds / batches
+        print(f"| {name} | {each_us:.1f} | {batch_ms:.2f} | {seconds / total:.1%} |")
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ from scoring.serving import Serving
 from stream_features.spec import Spec
 
 FEATURES_MISSING = "features_missing"
+SCORE_MISSING = "score_missing"
+"""The model gave no number for this row, as a model can that was not trained with missing values."""
 _COMPILED = 32
 
 
@@ -37,12 +39,16 @@ class Judged(NamedTuple):
     challenger_scores: Scores | None = None
 
     def score(self, row: int) -> float | None:
-        """The score of a row, or None without a model."""
-        return None if self.scores is None else float(self.scores[row])
+        """The score of a row, or None where the fallback decided."""
+        return _number(self.scores, row)
+
+    def absence(self, row: int) -> str:
+        """Why a row has no score; "" if it has one."""
+        return self.absent or ("" if self.score(row) is not None else SCORE_MISSING)
 
     def challenger_score(self, row: int) -> float | None:
-        """The challenger's score of a row, or None without a challenger."""
-        return None if self.challenger_scores is None else float(self.challenger_scores[row])
+        """The challenger's score of a row, or None if there is none."""
+        return _number(self.challenger_scores, row)
 
 
 class Judge:
@@ -63,6 +69,7 @@ class Judge:
         count("FeaturesMissing" if absent == FEATURES_MISSING else "ModelMissing", rows if absent else 0)
         inputs = batch.features[:, columns] if model and columns is not None else batch.features
         scores = model.scores(inputs) if model else None
+        count("ScoresMissing", 0 if scores is None else int(np.isnan(scores).sum()))
         limits = policy.limits(model.version, model.bundle.thresholds) if model else None
         severity = policies.by_score(scores, rows, limits, policy.fallback)
         verdicts = policies.apply(severity, self._rules_for(policy, spec).fired(batch) if spec else [])
@@ -78,6 +85,11 @@ class Judge:
                 del self._rules[next(iter(self._rules))]
             self._rules[key] = Rules(policy, spec)
         return self._rules[key]
+
+
+def _number(scores: Scores | None, row: int) -> float | None:
+    score = np.nan if scores is None else float(scores[row])
+    return None if np.isnan(score) else score
 
 
 def _challenge(model: Model | None, spec: Spec | None, batch: Batch) -> tuple[str | None, Scores | None]:

@@ -130,10 +130,12 @@ def decode(data: bytes, version: str) -> Policy:
 def by_score(
     scores: Scores | None, count: int, limits: Thresholds | None, fallback: Action
 ) -> npt.NDArray[np.int8]:
-    """Severity of each row by its score (>= review, >= block); the fallback's where there are no scores."""
+    """Severity of each row by its score (>= review, >= block); the fallback's where there is none, or NaN."""
+    decided = np.full(count, ACTIONS.index(fallback), np.int8)
     if scores is None or limits is None:
-        return np.full(count, ACTIONS.index(fallback), np.int8)
-    return ((scores >= limits.review) | (scores >= limits.block)).astype(np.int8) + (scores >= limits.block)
+        return decided
+    reached = (scores >= limits.review) | (scores >= limits.block)
+    return np.where(np.isnan(scores), decided, reached.astype(np.int8) + (scores >= limits.block))
 
 
 def apply(severity: npt.NDArray[np.int8], fired: Sequence[tuple[Rule, Mask]]) -> list[Verdict]:
