@@ -14,6 +14,8 @@ from botocore.exceptions import ClientError
 
 from common.aws import Backoff, RemainingMs, answer_of
 from common.telemetry import logger, meter
+from common.traceparent import xray_header
+from common.tracing import aws_call
 from scoring.items import Item
 from scoring.plain import plain
 
@@ -75,13 +77,14 @@ class Bus:
 
     def _put(self, entries: Sequence[dict[str, Any]]) -> list[bool] | None:
         """One call: which entries were refused; None if it was not answered, or refused as a whole."""
-        try:
-            answer = answer_of(lambda: self._events.put_events(Entries=entries))
-        except (
-            ClientError
-        ) as error:  # forbidden, or no such bus: not ours to mend, and no reason to stop deciding
-            logger().error("the event bus refuses to be told", extra={"error": str(error)})
-            return None
+        with aws_call("EventBridge", "PutEvents") as calling:
+            try:
+                answer = answer_of(lambda: self._events.put_events(Entries=entries))
+            except ClientError as error:
+                # Forbidden, or no such bus: a person has to mend it, and deciding goes on meanwhile.
+                logger().error("the event bus refuses to be told", extra={"error": str(error)})
+                return None
+            calling.flag(throttle=answer is None)
         if answer is None:
             return None
         failed = ["ErrorCode" in entry for entry in answer["Entries"]]
@@ -94,12 +97,14 @@ _Entry = tuple[str, dict[str, Any]]
 
 
 def _entry(bus: str, item: Item) -> _Entry:
+    header = xray_header(item["trace"]["S"]) if "trace" in item else None
     return item["pk"]["S"], {
         "Source": SOURCE,
         "DetailType": _DETAIL_TYPES[item["decision"]["S"]],
         "Detail": _encoded(detail(item)).decode(),
         "EventBusName": bus,
         "Time": datetime.fromtimestamp(int(item["scored_at"]["N"]) / 1000, UTC),
+        **({"TraceHeader": header} if header else {}),  # what the bus invokes is in the producer's trace
     }
 
 

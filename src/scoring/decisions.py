@@ -16,7 +16,7 @@ from scoring.items import Item, Label, Value, about_bytes, label_values, number,
 
 _SHOWN = (
     "pk entity event_time scored_at arrival latency_ms score decision reasons rules model policy spec kept "
-    "source trace second_path_score label label_time entities challenger propensity cut"
+    "source trace second_path_score label label_time features request entities challenger propensity cut"
 )
 _ATTRIBUTES = _SHOWN.split()
 _LABEL_TRIES = 4

@@ -15,7 +15,8 @@ import numpy as np
 from common.aws import RemainingMs
 from common.errors import InvalidInputError, TransientError
 from common.settings import Settings, code_root
-from common.telemetry import count, logger, measure, note, observed
+from common.telemetry import count, follow, logger, measure, note, observed
+from common.tracing import annotate, step
 from scoring import policy as policies
 from scoring.decisions import Written
 from scoring.items import Decision, Item, Label, kept_values, to_item
@@ -25,6 +26,7 @@ from scoring.wiring import Wiring, wire
 from stream_features.spec import Spec
 from stream_features.state import LabelRow, Out, Row, decode_out
 
+_TRACES_A_LINE = 10
 _DECIDED = {"approve": "DecisionsApproved", "review": "DecisionsReviewed", "block": "DecisionsBlocked"}
 
 
@@ -46,11 +48,20 @@ def run(wiring: Wiring, event: Mapping[str, Any], remaining_ms: RemainingMs) -> 
 
     A record that cannot be read raises InvalidInputError, once all others are done.
     """
-    delivered, unreadable = gather(event)
-    items, waiting = decide(wiring, delivered)
+    with step("decode"):
+        delivered, unreadable = gather(event)
+    rows = [row for record in delivered for row in record.out.rows]
+    follow(row.trace for row in rows)
+    with step("score"):
+        items, waiting = decide(wiring, delivered)
     labels = [_label(row) for record in delivered for row in record.out.labels]
-    written = wiring.decisions.write(items, labels, remaining_ms)
-    untold = wiring.publisher.publish([*written.made, *written.stood], remaining_ms)
+    annotate(batch_size=len(rows), labels=len(labels))
+    with step("write", items=len(items)) as writing:
+        written = wiring.decisions.write(items, labels, remaining_ms)
+        writing.flag(throttle=bool(written.unfinished))
+    with step("publish") as publishing:
+        untold = wiring.publisher.publish([*written.made, *written.stood], remaining_ms)
+        publishing.flag(throttle=bool(untold))
     _count(written)
     wiring.publisher.catch_up(wiring.decisions.get, remaining_ms)
     wiring.specs.wait_for(waiting, remaining_ms)
@@ -86,7 +97,9 @@ def decide(wiring: Wiring, delivered: Sequence[Delivered]) -> tuple[list[Item], 
         if record.out.rows:
             by_spec.setdefault(record.out.spec_sha, []).extend(record.out.rows)
     serving = wiring.serving.current()
-    note(model_version=serving.model.version if serving.model else serving.absent)
+    version = serving.model.version if serving.model else serving.absent
+    note(model_version=version)
+    annotate(model_version=version)
     items: list[Item] = []
     waiting: list[str] = []
     for spec_sha, rows in by_spec.items():
@@ -106,7 +119,9 @@ def unfinished(delivered: Sequence[Delivered], ids: set[str]) -> dict[str, Any]:
     """Lambda's partial batch reply: the lowest sequence number that holds one of these ids."""
     for record in delivered if ids else ():
         if not ids.isdisjoint([r.id for r in record.out.rows] + [r.id for r in record.out.labels]):
-            logger().warning("not finished, to be delivered again", extra={"rows": len(ids)})
+            traces = [row.trace for one in delivered for row in one.out.rows if row.trace and row.id in ids]
+            told = {"rows": len(ids), "traces": traces[:_TRACES_A_LINE]}
+            logger().warning("not finished, to be delivered again", extra=told)
             return {"batchItemFailures": [{"itemIdentifier": record.sequence}]}
     return {"batchItemFailures": []}
 
@@ -121,7 +136,8 @@ def _ids(delivered: Sequence[Delivered], spec_shas: Sequence[str]) -> set[str]:
 
 
 def _batch(spec: Spec | None, rows: Sequence[Row]) -> Batch:
-    """The rows' vectors as one matrix, without touching a value; none of an unknown spec: no rule reads them.
+    """The rows' vectors as one matrix, without touching a value, and what rules look at beside them; none of
+    an unknown spec, which no rule reads.
 
     InvalidInputError if a vector has another length than its spec's: it would shift all after it.
     """
@@ -132,7 +148,8 @@ def _batch(spec: Spec | None, rows: Sequence[Row]) -> Batch:
         raise InvalidInputError(
             f"out: a vector is not one of spec {spec.sha256}'s {len(spec.features)} features"
         )
-    return Batch(np.frombuffer(b"".join(vectors), "<f4").reshape(len(rows), -1), [row.kept for row in rows])
+    matrix = np.frombuffer(b"".join(vectors), "<f4").reshape(len(rows), -1)
+    return Batch(matrix, [row.kept for row in rows], [row.entities for row in rows])
 
 
 def _items(spec: Spec | None, spec_sha: str, rows: Sequence[Row], judged: Judged) -> Iterable[Item]:

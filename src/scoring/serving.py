@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from common.errors import ModelRefusedError, TransientError
 from common.telemetry import count, logger
-from scoring import pointers
-from scoring import policy as policies
+from scoring import pointers, policy_file
 from scoring.followed import Counted, Followed
 from scoring.model import Model
 from scoring.pointers import CHALLENGER, CHAMPION, POLICY, Version
@@ -112,4 +111,4 @@ class Pointers:
             raise ModelRefusedError(
                 f"policy {version.version}: sha256 is {found}, the pointer says {version.sha256}"
             )
-        return policies.decode(data, version.version)
+        return policy_file.decode(data, version.version)

@@ -12,7 +12,7 @@ from common.dynamodb import DynamoDB
 from common.dynamodb_wire import Wire
 from common.settings import Settings
 from common.telemetry import meter
-from scoring import policy as policies
+from scoring import policy_file
 from scoring.bus import Bus
 from scoring.decisions import Decisions
 from scoring.judge import Judge
@@ -44,7 +44,7 @@ class Wiring:
 def wire(settings: Settings, code: Path) -> Wiring:
     """Reads `features.toml` and `policy.toml` of the code root, makes the clients; reaches nothing yet."""
     spec = specs.parse((code / "features.toml").read_text(encoding="utf-8"))
-    policy = policies.parse((code / "policy.toml").read_text(encoding="utf-8"))
+    policy = policy_file.parse((code / "policy.toml").read_text(encoding="utf-8"))
     s3: Any = client("s3")
     read_pointers = pointer_reader(client("ssm"), settings.pointer_prefix)
     db = DynamoDB(Wire(), meter)
