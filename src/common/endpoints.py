@@ -24,6 +24,7 @@ _ALL = (
     Service("kinesis", "KINESIS", "Kinesis_20131202", "1.1"),
     Service("s3", "S3"),
     Service("secretsmanager", "SECRETS_MANAGER", "secretsmanager", "1.1"),
+    Service("sqs", "SQS", "AmazonSQS", "1.0"),
     Service("ssm", "SSM", "AmazonSSM", "1.1"),
 )
 SERVICES = {service.name: service for service in _ALL}

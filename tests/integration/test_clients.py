@@ -70,6 +70,15 @@ def test_an_event_is_put(ours, client, name):
     assert answer["Entries"][0]["EventId"]
 
 
+def test_a_message_is_sent_received_and_taken_out(ours, client, name):
+    queue = {"QueueUrl": client("sqs").create_queue(QueueName=name)["QueueUrl"]}
+    assert ours("sqs").send_message(**queue, MessageBody="é")["MessageId"]
+    (message,) = ours("sqs").receive_message(**queue, MaxNumberOfMessages=10)["Messages"]
+    assert message["Body"] == "é"
+    assert ours("sqs").delete_message(**queue, ReceiptHandle=message["ReceiptHandle"]) is not None
+    assert not ours("sqs").receive_message(**queue).get("Messages")
+
+
 def test_a_secret_is_read(ours, client, name):
     client("secretsmanager").create_secret(Name=name, SecretString="hush")
     assert ours("secretsmanager").get_secret_value(SecretId=name)["SecretString"] == "hush"

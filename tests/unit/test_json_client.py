@@ -16,6 +16,7 @@ CALLS = [
     ("kinesis", "put_record", {"StreamName": "s", "Data": bytes(range(256)), "PartitionKey": "é"}),
     ("secretsmanager", "get_secret_value", {"SecretId": "a"}),
     ("events", "put_events", {"Entries": [{"Source": "s", "Detail": "{}", "Time": AT.timestamp()}]}),
+    ("sqs", "send_message", {"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/1/q", "MessageBody": "é"}),
     ("dynamodb", "batch_get_item", {"RequestItems": {"t": {"Keys": [{"pk": {"S": "a"}}]}}}),
     ("dynamodb", "put_item", {"TableName": "t", "Item": {"b": {"B": b"\xff\x00"}, "n": {"N": "1"}}}),
 ]
