@@ -16,10 +16,18 @@ from streamscore.local.deploy import Clients, Deployed, deploy
 from streamscore.local.emf import MetricPublisher
 from streamscore.local.emulator import Emulator
 from streamscore.local.function_process import Outcome, Site
-from streamscore.local.http_api import NOT_FOUND, Request, Response, event_of, response_of, routes_of
+from streamscore.local.http_api import (
+    NOT_FOUND,
+    Request,
+    Response,
+    event_of,
+    gateway_response,
+    response_of,
+    routes_of,
+)
 from streamscore.local.hub import Api, Command, Hub
 from streamscore.local.poller import Poller
-from streamscore.local.runtime_host import RuntimeHost
+from streamscore.local.runtime_host import PayloadTooLargeError, RuntimeHost
 from streamscore.local.streams import Stream, open_stream
 from streamscore.local.template import read_template
 from streamscore.publication import publish_spec
@@ -90,7 +98,12 @@ def _api(template: str, deployed: Deployed, host: RuntimeHost) -> Api:
 
     def answer(request: Request) -> Response:
         event = event_of(routes, request)
-        return NOT_FOUND if event is None else response_of(host.invoke(name, event))
+        if event is None:
+            return NOT_FOUND
+        try:
+            return response_of(host.invoke(name, event))
+        except PayloadTooLargeError:
+            return gateway_response(413, "Request Entity Too Large")
 
     return answer
 
