@@ -8,7 +8,7 @@ compile --universal pyproject.toml --group dev -o locks/app.txt
 compile --universal locks/emulator.in -o locks/emulator.txt
 compile --universal locks/sam.in -o locks/sam.txt
 compile --universal locks/uv.in -o locks/uv.txt
-compile --universal --group pyproject.toml:bench -o locks/bench.txt
+compile --universal -c locks/app.txt --group pyproject.toml:bench -o locks/bench.txt
 compile --universal --python-version 3.12 locks/bytewax.in -o locks/bytewax.txt
 # The layers take their versions from the app's lock, so what is tested is what ships.
 layer() { # name, options...
