@@ -5,9 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError, ConnectTimeoutError
-
 from common.aws import RESERVE_MS, Backoff
+from common.errors import NoAnswerError, ServiceError
 from scoring.publisher import CLOSED_S, Publisher
 from scoring.wiring import Wiring
 
@@ -65,10 +64,10 @@ def throttle(id_: str) -> Callable[..., Any]:
 
 
 DEAD = [
-    ConnectTimeoutError(endpoint_url="events"),
-    ClientError({"Error": {"Code": "ThrottlingException"}}, "PutEvents"),
-    ClientError({"Error": {"Code": "Odd"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "PutEvents"),
-    ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutEvents"),
+    NoAnswerError("events"),
+    ServiceError("PutEvents", "ThrottlingException", "", 400),
+    ServiceError("PutEvents", "Odd", "", 503),
+    ServiceError("PutEvents", "AccessDeniedException", "", 400),
 ]
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
 
+from common.errors import NoAnswerError, ServiceError
 from scoring.objects import pointer_reader
 from stream_features.state import LabelRow
 from streamscore.local.emulator import Emulator
@@ -52,7 +52,7 @@ def test_a_throttled_label_is_delivered_again(stack: ScoringStack) -> None:
 def test_what_stands_but_cannot_be_read_is_delivered_again(stack: ScoringStack) -> None:
     def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         if operation == "batch_get_item":
-            raise ConnectTimeoutError(endpoint_url="dynamodb")
+            raise NoAnswerError("dynamodb")
         return send(**request)
 
     deliver(stack.wired(), record(7, [row("a", HUGE)]))
@@ -106,7 +106,7 @@ def test_a_later_label_that_comes_between_is_not_overwritten(
 def test_labels_that_cannot_be_read_are_delivered_again(stack: ScoringStack) -> None:
     def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         if operation == "batch_get_item":
-            raise ConnectTimeoutError(endpoint_url="dynamodb")
+            raise NoAnswerError("dynamodb")
         return send(**request)
 
     wiring = stack.wired()
@@ -148,4 +148,4 @@ class Throttled:
     """An SSM that has no time."""
 
     def get_parameters(self, **request: Any) -> Any:
-        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "GetParameters")
+        raise ServiceError("GetParameters", "ThrottlingException", "", 400)
