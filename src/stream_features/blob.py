@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from common.errors import InvalidInputError
 from stream_features.columns import NULL, Ints
 from stream_features.layout import Layout
-from stream_features.packing import Runs, Whole, cut, joined, pack_tracks, unpack_tracks
-from stream_features.ranges import spread
+from stream_features.packing import Runs, cut, joined, pack_tracks, unpack_tracks
+from stream_features.ranges import Whole, spread
 from stream_features.tiles import FINE_MS
 
 VERSION = 2

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from struct import Struct
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ _SPLIT = {3: np.dtype([("low", "<u2"), ("high", "i1")]), 5: np.dtype([("low", "<
 
 @dataclass(frozen=True)
 class Runs:
-    """Run i has `counts[i]` numbers of `widths[i]` bytes; if it has bytes at all, ``pieces[at[i]]`` are they."""
+    """Run i has `counts[i]` numbers of `widths[i]` bytes; ``pieces[at[i]]``, if it has bytes at all."""
 
     pieces: Sequence[bytes]
     at: Ints

@@ -51,7 +51,7 @@ class Recall:
         return previous(self.groups, self.tokens)
 
     def distinct(self, start: Ints, end: Ints, rounded: Bools) -> Ints:
-        """How many values lie in each range; among those rounded, and among the others, starts never go back."""
+        """How many values each range holds; among rounded ones, and among others, starts never go back."""
         if short(start, end, len(self.tokens)):
             return distinct_listed(self.tokens, start, end)
         found = np.zeros(len(start), np.int64)
