@@ -11,6 +11,7 @@ import msgspec
 
 from common.aws import Backoff, RemainingMs, answer_of, client
 from common.errors import RecordRefusedError, TransientError
+from common.records import partition_of
 from scoring import answers, openapi
 from scoring.answers import Answer
 from scoring.asked import Reader
@@ -85,7 +86,7 @@ class Endpoints:
         put = {
             "StreamName": self._wiring.settings.events_stream,
             "Data": _with_trace(request.body, record, self._wiring.spec.event.trace, request.trace),
-            "PartitionKey": record.entities[0],
+            **partition_of(record.entities[0]),
         }
         for _ in Backoff().tries(request.remaining_ms):
             done = answer_of(lambda: _kinesis().put_record(**put))
