@@ -2,12 +2,13 @@
 
     make build && python benchmarks/cold_start.py [--rounds 10]
 
-Each start is a fresh process of a bare interpreter (`-I -S`) with only what Lambda would have on its path: the
-peers their wheels (.tools/bench), ours the built layers and code, all with .pyc. Each reads the pointer from
-SSM, the model from S3 and the customer's state from DynamoDB, all of the emulator on this machine, and answers
-one HTTP event. Ours also folds the event into the state, asks the policy and stores the decision; the second
-row of ours is the stream's function, which writes a decision and reads none. CPU is user and system time of
-the process; rounds are interleaved. Compare figures of one run only.
+Each start is a fresh process of a bare interpreter (`-I -S`) with only what Lambda would have on its path:
+the peers their wheels (.tools/bench), ours the built layers and code, all with .pyc. Each reads the pointer
+from SSM, the model from S3 and the customer's state from DynamoDB, all of the emulator on this machine, and
+answers one HTTP event. Ours also folds the event into the state, asks the policy and stores the decision. The
+second row of ours is the stream's function, given a batch of five rows that was delivered before: it tries to
+insert the decisions and reads the ones that stand. CPU is user and system time of the process; rounds are
+interleaved. Compare figures of one run only.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from streamscore.training import bundles, pointers
 PEERS = ROOT / "benchmarks/peers"
 BUILD = ROOT / ".aws-sam/build"
 SITE = ROOT / ".tools/bench/lib/python3.13/site-packages"
+BATCH = ROOT / "events/scoring-state-stream.json"
 CUSTOMER = "17"  # of events/features-plain.json and events/api-predict.json
 
 
@@ -147,7 +149,7 @@ def ours(stack: stacks.Stack, folder: Path) -> list[Start]:
             "ours, stream",
             "ScoringFunction",
             "scoring.handler.handler",
-            ROOT / "events/scoring-state-stream.json",
+            BATCH,
         ),
     ):
         layers = [BUILD / layer / "python" for layer in ("RuntimeLayer", "OnnxLayer")]
@@ -169,7 +171,7 @@ def reach(stack: stacks.Stack) -> dict[str, str]:
 
 
 def interleaved(starts: Sequence[Start], rounds: int, folder: Path) -> Iterator[tuple[Start, list[Took]]]:
-    """A start of each a round, in turn; the first round fills caches (and the peers' .pyc) and is not counted."""
+    """A start of each a round, in turn; the first fills caches and the peers' .pyc, and is not counted."""
     took: dict[str, list[Took]] = {start.name: [] for start in starts}
     for number in range(rounds + 1):
         turn = number % len(starts)

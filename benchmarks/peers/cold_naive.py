@@ -1,4 +1,4 @@
-"""A scoring function as tutorials write it: a pickled scikit-learn model, boto3's resource, Powertools' tracer."""
+"""A scoring function as tutorials write it: a pickled scikit-learn model, boto3's resource, a tracer."""
 
 import json
 import os
