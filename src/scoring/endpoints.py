@@ -11,6 +11,7 @@ import msgspec
 
 from common.aws import Backoff, RemainingMs, answer_of, client
 from common.errors import RecordRefusedError, TransientError
+from common.records import partition_of
 from scoring import answers, openapi
 from scoring.answers import Answer
 from scoring.asked import Reader
@@ -81,7 +82,7 @@ class Endpoints:
         put = {
             "StreamName": self._wiring.settings.events_stream,
             "Data": request.body,
-            "PartitionKey": record.entities[0],
+            **partition_of(record.entities[0]),
         }
         for _ in Backoff().tries(request.remaining_ms):
             done = answer_of(lambda: _kinesis().put_record(**put))

@@ -17,6 +17,7 @@ from stream_features.sharing import united
 from stream_features.spec_model import Spec, from_json
 from stream_features.state import Stored, decode_item
 from stream_features.store import read_items
+from streamscore.room_client import RoomClient
 
 PATIENCE_S = 60
 NO_SHARD = -1  # every watermark is another shard's
@@ -134,7 +135,8 @@ def known(stack: Stack, spec: Spec, keys: Collection[str]) -> dict[str, Known]:
 def stored(stack: Stack, keys: Collection[str]) -> dict[str, list[Stored]]:
     """What is stored of each entity that exists: its item, and its sub-items after it."""
     end_s = time.monotonic() + PATIENCE_S + RESERVE_MS / 1000
-    dynamodb, table = DynamoDB(stack.client("dynamodb")), stack.outputs["StateTableName"]
+    dynamodb = DynamoDB(RoomClient(stack.client("dynamodb")))
+    table = stack.outputs["StateTableName"]
     return read_items(dynamodb, table, sorted(keys), lambda: (end_s - time.monotonic()) * 1000)
 
 

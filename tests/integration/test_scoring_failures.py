@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from common.aws import RESERVE_MS, Backoff
+from common.errors import NoAnswerError, ServiceError
 from scoring.objects import pointer_reader
 from scoring.publisher import CLOSED_S, Publisher
 from scoring.wiring import Wiring
@@ -103,7 +103,7 @@ def test_a_throttled_label_is_delivered_again(stack: ScoringStack) -> None:
 def test_what_stands_but_cannot_be_read_is_delivered_again(stack: ScoringStack) -> None:
     def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         if operation == "batch_get_item":
-            raise ConnectTimeoutError(endpoint_url="dynamodb")
+            raise NoAnswerError("dynamodb")
         return send(**request)
 
     deliver(stack.wired(), record(7, [row("a", HUGE)]))
@@ -134,10 +134,10 @@ def test_entries_the_bus_refuses_are_put_again_and_the_others_are_not(stack: Sco
 
 
 DEAD = [
-    ConnectTimeoutError(endpoint_url="events"),
-    ClientError({"Error": {"Code": "ThrottlingException"}}, "PutEvents"),
-    ClientError({"Error": {"Code": "Odd"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "PutEvents"),
-    ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutEvents"),
+    NoAnswerError("events"),
+    ServiceError("PutEvents", "ThrottlingException", "", 400),
+    ServiceError("PutEvents", "Odd", "", 503),
+    ServiceError("PutEvents", "AccessDeniedException", "", 400),
 ]
 
 
@@ -312,7 +312,7 @@ def test_a_later_label_that_comes_between_is_not_overwritten(
 def test_labels_that_cannot_be_read_are_delivered_again(stack: ScoringStack) -> None:
     def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         if operation == "batch_get_item":
-            raise ConnectTimeoutError(endpoint_url="dynamodb")
+            raise NoAnswerError("dynamodb")
         return send(**request)
 
     wiring = stack.wired()
@@ -354,4 +354,4 @@ class Throttled:
     """An SSM that has no time."""
 
     def get_parameters(self, **request: Any) -> Any:
-        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "GetParameters")
+        raise ServiceError("GetParameters", "ThrottlingException", "", 400)

@@ -14,6 +14,7 @@ from stream_features.store import read_items, read_states
 from streamscore.demo.contents import state_blobs
 from streamscore.local.emulator import Emulator
 from streamscore.parity import served as known
+from streamscore.room_client import RoomClient
 from streamscore.training.final_states import final_states
 from streamscore.training.load_state import NO_STATE, Loaded, load
 from tests.integration.test_emulator import table_with_stream
@@ -65,7 +66,7 @@ def test_a_split_shop_serves_and_stores_what_one_item_would(emulator, streamed):
     whole, split = items(streamed[1]), items(streamed[20])
     assert {main_key(pk) for pk in split if is_sub_key(pk)} == {"shop#s0"}
     assert {pk for pk in split if not is_sub_key(pk)} == set(whole)
-    table = DynamoDB(streamed[20].client("dynamodb")), streamed[20].outputs["StateTableName"]
+    table = DynamoDB(RoomClient(streamed[20].client("dynamodb"))), streamed[20].outputs["StateTableName"]
     states = read_states(*table, SPEC, sorted(whole), minute)
     assert states == state_blobs(streamed[1], SPEC)
     assert states == state_blobs(streamed[20], SPEC)
@@ -73,7 +74,7 @@ def test_a_split_shop_serves_and_stores_what_one_item_would(emulator, streamed):
 
 def test_one_item_is_asked_for_alone_and_a_split_one_with_its_sub_items(streamed):
     found = read_items(
-        DynamoDB(streamed[20].client("dynamodb")),
+        DynamoDB(RoomClient(streamed[20].client("dynamodb"))),
         streamed[20].outputs["StateTableName"],
         ["shop#s0", "shop#s1", "shop#s9", "card#c1"],
         minute,
