@@ -29,11 +29,12 @@ from stream_features.spec_model import retention_ms
 from stream_features.state import (
     ABSENT,
     Item,
+    Order,
     Stored,
     encode_item,
     encode_out,
 )
-from stream_features.verdict import Delivery, Settled, settle, settle_shared
+from stream_features.verdict import NO_REPEATS, Delivery, Settled, settle, settle_shared
 
 MOST_ITEM_BYTES = 390 * 1024
 _ITEM_FRAME_BYTES = 32  # attribute names and the two numbers
@@ -63,13 +64,24 @@ class Write(NamedTuple):
 
 
 class Part:
-    """A delivery, or a stretch of one, made ready to be folded as often as conflicts ask for."""
+    """A delivery, or a stretch of one, made ready to be folded as often as conflicts ask for.
 
-    def __init__(self, spec: Spec, delivery: Delivery, now_ms: int, sharing: Sharing = SHARING) -> None:
+    `earlier` are duplicates in the delivery's earlier stretches, by their primaries' keys.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        delivery: Delivery,
+        now_ms: int,
+        sharing: Sharing = SHARING,
+        earlier: Mapping[str, Sequence[Order]] = NO_REPEATS,
+    ) -> None:
         self.spec = spec
         self.delivery = delivery
         self.now_ms = now_ms
         self.sharing = sharing
+        self.earlier = earlier
         self.newest_arrival_ms = max(record.arrival_ms for record in delivery.records)
         self.ttls_s = [ttl_s(spec, entity, self.newest_arrival_ms) for entity in range(len(spec.entities))]
         self.columns = Columns.from_records(spec, delivery.records)
@@ -104,7 +116,7 @@ class Part:
         place = self.placing(found)
         stored = {key: found.get(key, ABSENT) for keys in (*self.whole.keys, *place.keys) for key in keys}
         items = place.items(stored)
-        settled = settle(place.delivery, items)
+        settled = settle(place.delivery, items, self.earlier)
         blobs = [
             self._blobs(layout, keys, items, found)
             for layout, keys in zip(layouts(self.spec), self.whole.keys, strict=True)
