@@ -84,6 +84,13 @@ METRICS: tuple[Metric, ...] = (
         _SCORING,
         "Reviews and blocks published to the event bus (at least once).",
     ),
+    Metric(
+        "DecisionsDeferred",
+        "Count",
+        _SCORING,
+        "Reviews and blocks that the event bus did not take: kept in a queue, published later.",
+        "oldest waits > 10 min",
+    ),
     Metric("DecisionLatency", "Milliseconds", _SCORING, "From an event's arrival to its decision's time."),
     Metric("LabelsStored", "Count", _SCORING, "Labels written onto a decision, or as a stub before it."),
     Metric(

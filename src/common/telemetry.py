@@ -35,6 +35,8 @@ from typing import IO, Any, cast
 from aws_lambda_powertools import Logger, Metrics
 
 from common import pricing, traceparent, tracing
+from common.aws import client
+from common.errors import StreamscoreError
 from common.meter import Meter
 from common.metrics import BY_NAME
 
@@ -207,13 +209,9 @@ def _log_key() -> bytes:
 def _secret(name: str | None) -> str | None:
     if not name:
         return None
-    import botocore.exceptions  # noqa: PLC0415 - costs a cold start only where something is hashed
-    import botocore.session  # noqa: PLC0415
-
     try:
-        client = botocore.session.get_session().create_client("secretsmanager")
-        return str(client.get_secret_value(SecretId=name)["SecretString"])
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+        return str(client("secretsmanager", attempts=3).get_secret_value(SecretId=name)["SecretString"])
+    except StreamscoreError:
         return None
 
 

@@ -10,9 +10,9 @@ from common.errors import RecordRefusedError
 from common.records import Record, Refused, kinesis_records
 from stream_features.careful_decoder import MAX_TRACE_CHARACTERS
 from stream_features.events import Decoder, Event, Label
+from stream_features.outbox import OUT_BUDGET_BYTES, row_bytes
 from stream_features.spec import Spec
 from stream_features.state import Order, item_key, shard_number
-from stream_features.turn import OUT_BUDGET_BYTES, row_bytes
 from stream_features.verdict import Delivery
 
 

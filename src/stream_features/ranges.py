@@ -8,6 +8,22 @@ from numpy.typing import NDArray
 from stream_features.columns import Bools, Ints
 
 Whole = NDArray[Any]
+"""int64, or object with Python integers."""
+
+_SCANNED = 8  # ranges together this many times as long as the array are scanned, longer ones use a table
+_MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)
+
+
+def spread(first: Ints, counts: Ints) -> Ints:
+    """The indices of many ranges: `counts[i]` from `first[i]` on, one range after the other."""
+    indices: Ints = np.repeat(first - counts.cumsum() + counts, counts)
+    indices += np.arange(len(indices))
+    return indices
+
+
+def short(start: Ints, end: Ints, size: int) -> bool:
+    """Whether it is quicker to look at every entry of the ranges of an array of this size."""
+    return int((end - start).sum()) <= _SCANNED * size
 
 
 def running(values: Whole, bound: float) -> Whole:
@@ -23,10 +39,16 @@ def running(values: Whole, bound: float) -> Whole:
 
 
 def extremes(values: Ints, start: Ints, end: Ints, ufunc: np.ufunc, nothing: int) -> Ints:
-    """`ufunc` (np.minimum or np.maximum) over each range, `nothing` over an empty one.
+    """`ufunc` (np.minimum or np.maximum) over each range, `nothing` over an empty one."""
+    if not short(start, end, len(values)):
+        return _extremes_by_table(values, start, end, ufunc, nothing)
+    cuts = np.stack((start, end), axis=1).ravel()
+    found: Ints = ufunc.reduceat(np.append(values, nothing), cuts)[::2]
+    return np.where(start < end, found, nothing)
 
-    A range of n values is the union of two of 2^k of them, k = ⌊log2 n⌋: those are tabled level by level.
-    """
+
+def _extremes_by_table(values: Ints, start: Ints, end: Ints, ufunc: np.ufunc, nothing: int) -> Ints:
+    """A range of n values is the union of two of 2^k, k = ⌊log2 n⌋: those are tabled level by level."""
     answer = np.full(len(start), nothing, np.int64)
     level = np.frexp((end - start).astype(np.float64))[1] - 1
     level[end <= start] = -1
@@ -38,6 +60,33 @@ def extremes(values: Ints, start: Ints, end: Ints, ufunc: np.ufunc, nothing: int
         asked = np.flatnonzero(level == k)
         answer[asked] = ufunc(table[start[asked]], table[end[asked] - size])
     return answer
+
+
+def last_alike(groups: Ints, values: Ints) -> Ints:
+    """For each entry the index of the last one with the same group and value (of 32 bits).
+
+    A hash table: of the entries in a slot the last stays; those it is not alike try again by another hash.
+    """
+    keys = groups << 32 | values & 0xFFFFFFFF
+    found, left = np.arange(len(keys)), np.arange(len(keys))
+    bits = max(4 * len(keys), 1).bit_length()
+    table = np.empty(2**bits, np.int64)
+    for multiplier in _MULTIPLIERS:
+        own = keys[left]
+        slots = ((own.view(np.uint64) * np.uint64(multiplier)) >> np.uint64(64 - bits)).view(np.int64)
+        table[slots] = -1
+        np.maximum.at(table, slots, left)
+        last = table[slots]
+        alike = keys[last] == own
+        found[left[alike]] = last[alike]
+        left = left[~alike]
+        if not len(left):
+            return found
+    _, inverse = np.unique(keys[left], return_inverse=True)
+    last = np.full(len(left), -1)
+    np.maximum.at(last, inverse, left)
+    found[left] = last[inverse]
+    return found
 
 
 def previous(groups: Ints, values: Ints) -> Ints:
@@ -69,6 +118,17 @@ def _by_hash(groups: Ints, values: Ints) -> tuple[Ints, Bools]:
     keys.sort()
     hashes = keys >> bits
     return (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64), hashes[1:] == hashes[:-1]
+
+
+def distinct_listed(values: Ints, start: Ints, end: Ints) -> Ints:
+    """How many distinct values (of 32 bits) each range holds; the time is that of listing them all."""
+    counts = end - start
+    ranges = np.repeat(np.arange(len(counts)), counts)
+    last = last_alike(ranges, values.take(spread(start, counts)))
+    upto = np.append(0, (last == np.arange(len(last))).cumsum())
+    ends = counts.cumsum()
+    found: Ints = upto[ends] - upto[ends - counts]
+    return found
 
 
 def distinct(before: Ints, start: Ints, end: Ints) -> Ints:

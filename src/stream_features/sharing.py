@@ -12,11 +12,19 @@ says when that was: for a split item it is never less than epoch milliseconds of
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_features.any_order import History
+from stream_features.layout import Layout
 from stream_features.merging import Pieces
-from stream_features.state import Item, Stored, is_split, kernel_blob, withdrawn_ms
+from stream_features.state import Item, Stored, decode_item, is_split, kernel_blob, withdrawn_ms
+from stream_features.tiles import oldest_kept_ms
 from stream_features.verdict import Delivery
 
 LIVE_S = 2
@@ -71,26 +79,89 @@ def has_too_many(item: Item, sharing: Sharing) -> bool:
     return sum(at >= since_s for at in arrivals_s) > sharing.live_shards
 
 
-def placed(delivery: Delivery, split: frozenset[str], sharing: Sharing) -> Delivery:
-    """The delivery with, in place of the key of a split item, that of the sub-item which takes the record."""
-    if not split:
-        return delivery
-    keys = []
+class Placing:
+    """A delivery whose `keys` are those of the items that take its records, some of them sub-items.
+
+    ``keys`` are each entity's, as they first occur; ``codes`` say, an entity, which of them each record has;
+    ``mains`` has the main item's key of each sub-item's.
+    """
+
+    def __init__(self, delivery: Delivery, mains: Mapping[str, str]) -> None:
+        self.delivery, self.mains = delivery, mains
+        self.keys = delivery.keys_by_entity()
+        columns = zip(*delivery.keys, strict=True)
+        self.codes = [_codes(column, keys) for column, keys in zip(columns, self.keys, strict=True)]
+
+    def main(self, key: str) -> str:
+        """The main item's key of any item's."""
+        return self.mains.get(key, key)
+
+    def items(self, stored: Mapping[str, Stored]) -> dict[str, Item]:
+        """Those of the items that are stored, or known to be absent, as the delivery's shard sees them."""
+        items = {}
+        for key in (key for keys in self.keys for key in keys if key in stored):
+            item = items[key] = decode_item(stored[key], self.delivery.shard)
+            if key in self.mains:
+                _know_main(item, decode_item(stored[self.mains[key]], self.delivery.shard))
+        return items
+
+
+def placing(delivery: Delivery, split: frozenset[str], sharing: Sharing) -> Placing:
+    """Where the records go if the items of these keys are split."""
+    keys, mains = [], {}
     for record, own in zip(delivery.records, delivery.keys, strict=True):
         if split.isdisjoint(own):
             keys.append(own)
             continue
         number = sub_number(record.entities[0], sharing)
         keys.append([f"{number}/{key}" if key in split else key for key in own])
-    return Delivery(delivery.shard, delivery.start, delivery.records, delivery.orders, keys)
+        mains.update({sub: key for sub, key in zip(keys[-1], own, strict=True) if sub != key})
+    return Placing(replace(delivery, keys=keys), mains)
 
 
-def with_main(sub: Item, main: Item) -> Item:
-    """A sub-item that knows its main item, and has no record to take that this one has taken."""
+def _codes(column: Sequence[str], keys: Sequence[str]) -> NDArray[np.int32]:
+    place = {key: code for code, key in enumerate(keys)}
+    return np.fromiter((place[key] for key in column), np.int32, len(column))
+
+
+def _know_main(sub: Item, main: Item) -> None:
+    """The sub-item has no record to take that its main item has taken."""
     sub.main = main
     if main.mark > sub.mark:
         sub.mark, sub.arrival_ms = main.mark, main.arrival_ms
-    return sub
+
+
+def withhold(layout: Layout, items: Mapping[str, Item], rows: Sequence["LabelChange"]) -> list[int]:
+    """The rows that take back a positive which its sub-item does not hold; they are noted there instead.
+
+    `rows` are an entity's label rows in order. What is noted is taken from the union of all items.
+    """
+    held: dict[str, Counter[int]] = {}
+    withheld = []
+    for row, key, time_ms, delta in rows:
+        item = items[key]
+        if item.main is None or not delta:
+            continue
+        if key not in held:
+            history = History.from_blob(layout, item.blob)
+            held[key] = Counter(history.positives)
+            oldest_ms = oldest_kept_ms(max(history.newest_ms, 0), layout.horizon_ms)
+            item.withdrawn_ms = tuple(at for at in item.withdrawn_ms if at >= oldest_ms)
+        if delta < 0 and not held[key][time_ms]:
+            withheld.append(row)
+            item.withdrawn_ms += (time_ms,)
+        else:
+            held[key][time_ms] += delta
+    return withheld
+
+
+class LabelChange(NamedTuple):
+    """A label's row in the delivery, its item, its event's time and the change in positives."""
+
+    row: int
+    key: str
+    time_ms: int
+    delta: int
 
 
 def pieces(items: Iterable[Stored]) -> Pieces:

@@ -15,6 +15,7 @@ from stream_features.columns import Ints
 from stream_features.layout import layouts
 from stream_features.spec_model import Spec, from_json
 from stream_features.state import Stored, decode_item
+from streamscore.room_client import RoomClient
 
 PATIENCE_S = 60
 NO_SHARD = -1  # every watermark is another shard's
@@ -127,7 +128,7 @@ def _spec(stack: Stack, key: str) -> Spec | None:
 def known(stack: Stack, spec: Spec, keys: Collection[str]) -> dict[str, Known]:
     """The stored histories of these state items; those that do not exist are left out."""
     end_s = time.monotonic() + PATIENCE_S + RESERVE_MS / 1000
-    items = DynamoDB(stack.client("dynamodb")).batch_get(
+    items = DynamoDB(RoomClient(stack.client("dynamodb"))).batch_get(
         stack.outputs["StateTableName"],
         sorted(keys),
         ("pk", "v", "w", "s"),

@@ -17,6 +17,7 @@ from stream_features.protocol import Saved
 from stream_features.state import ABSENT, Item, Stored, encode_item
 from stream_features.store import StateTable
 from stream_features.turn import Write, ttl_s
+from streamscore.room_client import RoomClient
 from streamscore.training import cutover
 from streamscore.training.final_states import FinalStates
 
@@ -37,7 +38,7 @@ class Loaded:
 
 def state_table(stack: Any) -> Callable[[], StateTable]:
     """Makes the stack's state table, good for PATIENCE_S."""
-    dynamodb, name = DynamoDB(stack.client("dynamodb")), stack.outputs["StateTableName"]
+    dynamodb, name = DynamoDB(RoomClient(stack.client("dynamodb"))), stack.outputs["StateTableName"]
 
     def make() -> StateTable:
         end_s = time.monotonic() + PATIENCE_S + RESERVE_MS / 1000

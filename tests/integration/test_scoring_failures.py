@@ -1,33 +1,22 @@
 """When AWS says no: nothing is lost, nothing is decided twice, and the shard moves on as soon as it can."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from common.aws import RESERVE_MS, Backoff
+from common.errors import NoAnswerError, ServiceError
 from scoring.objects import pointer_reader
-from scoring.wiring import Wiring
 from stream_features.state import LabelRow
 from streamscore.local.emulator import Emulator
+from tests.integration.scoring_faults import (
+    HUGE,
+    NO_TIME_MS,
+    between_tables,
+    throttle,
+)
 from tests.integration.scoring_stack import ScoringStack, deliver, label, record, row, scoring_stack
-
-HUGE, PLAIN = 6000.0, 10.0
-NO_TIME_MS = RESERVE_MS + 1.0
-
-
-class Between:
-    """An AWS client with something in between: `change(operation, request, send)` answers in its place."""
-
-    def __init__(self, client: Any, change: Callable[[str, dict[str, Any], Callable[..., Any]], Any]) -> None:
-        self._client, self._change = client, change
-
-    def __getattr__(self, operation: str) -> Any:
-        send = getattr(self._client, operation)
-        return lambda **request: self._change(operation, request, send)
 
 
 @pytest.fixture
@@ -36,31 +25,6 @@ def stack(
 ) -> Iterator[ScoringStack]:
     with scoring_stack(emulator, client, tmp_path, monkeypatch) as made:
         yield made
-
-
-def between_tables(wiring: Wiring, change: Callable[..., Any]) -> None:
-    calls = wiring.db._caller  # of one client for many threads
-    calls._client = Between(calls._client, change)
-
-
-def between_bus(wiring: Wiring, change: Callable[..., Any]) -> None:
-    wiring.bus._events = Between(wiring.bus._events, change)
-    wiring.bus._backoff = Backoff(sleep=lambda _: None)
-
-
-def throttle(id_: str) -> Callable[..., Any]:
-    """Statements about this id are throttled, the others run."""
-
-    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
-        if operation != "batch_execute_statement":
-            return send(**request)
-        refused = [{"S": id_} in statement["Parameters"] for statement in request["Statements"]]
-        through = [s for s, no in zip(request["Statements"], refused, strict=True) if not no]
-        answers = iter(send(Statements=through)["Responses"] if through else [])
-        error = {"Error": {"Code": "ProvisionedThroughputExceeded", "Message": "slow down"}}
-        return {"Responses": [error if no else next(answers) for no in refused]}
-
-    return change
 
 
 def test_a_throttled_write_returns_the_lowest_record_that_holds_it(stack: ScoringStack) -> None:
@@ -88,7 +52,7 @@ def test_a_throttled_label_is_delivered_again(stack: ScoringStack) -> None:
 def test_what_stands_but_cannot_be_read_is_delivered_again(stack: ScoringStack) -> None:
     def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         if operation == "batch_get_item":
-            raise ConnectTimeoutError(endpoint_url="dynamodb")
+            raise NoAnswerError("dynamodb")
         return send(**request)
 
     deliver(stack.wired(), record(7, [row("a", HUGE)]))
@@ -97,56 +61,6 @@ def test_what_stands_but_cannot_be_read_is_delivered_again(stack: ScoringStack) 
     between_tables(wiring, change)
     assert deliver(wiring, record(7, [row("a", HUGE)]), remaining_ms=NO_TIME_MS) == ["7"]
     assert stack.published() == []
-
-
-def test_entries_the_bus_refuses_are_put_again_and_the_others_are_not(stack: ScoringStack) -> None:
-    puts: list[list[str]] = []
-
-    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
-        entries = request["Entries"]
-        puts.append([json.loads(entry["Detail"])["id"] for entry in entries])
-        if len(puts) > 1:
-            return send(Entries=entries)
-        answer = send(Entries=entries[1:])
-        answer["Entries"].insert(0, {"ErrorCode": "ThrottlingException"})
-        return answer | {"FailedEntryCount": 1}
-
-    wiring = stack.wired()
-    between_bus(wiring, change)
-    assert deliver(wiring, record(7, [row("a", HUGE), row("b", HUGE)])) == []
-    assert puts == [["a", "b"], ["a"]]
-    assert [event["detail"]["id"] for event in stack.published()] == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        ConnectTimeoutError(endpoint_url="events"),
-        ClientError({"Error": {"Code": "ThrottlingException"}}, "PutEvents"),
-        ClientError({"Error": {"Code": "Odd"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "PutEvents"),
-    ],
-)
-def test_a_dead_bus_loses_no_alert(stack: ScoringStack, error: Exception) -> None:
-    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
-        raise error
-
-    batch = [record(7, [row("a", PLAIN)]), record(8, [row("b", HUGE)])]
-    wiring = stack.wired()
-    between_bus(wiring, change)
-    assert deliver(wiring, *batch, remaining_ms=NO_TIME_MS) == ["8"]
-    assert len(stack.items()) == 2
-    assert deliver(stack.wired(), *batch[1:]) == []
-    assert [event["detail"]["id"] for event in stack.published()] == ["b"]
-
-
-def test_a_bus_that_forbids_us_is_an_error_that_surfaces(stack: ScoringStack) -> None:
-    def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
-        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutEvents")
-
-    wiring = stack.wired()
-    between_bus(wiring, change)
-    with pytest.raises(ClientError):
-        deliver(wiring, record(7, [row("a", HUGE)]))
 
 
 @pytest.mark.parametrize("moment", [1, 2])
@@ -192,7 +106,7 @@ def test_a_later_label_that_comes_between_is_not_overwritten(
 def test_labels_that_cannot_be_read_are_delivered_again(stack: ScoringStack) -> None:
     def change(operation: str, request: dict[str, Any], send: Callable[..., Any]) -> Any:
         if operation == "batch_get_item":
-            raise ConnectTimeoutError(endpoint_url="dynamodb")
+            raise NoAnswerError("dynamodb")
         return send(**request)
 
     wiring = stack.wired()
@@ -234,4 +148,4 @@ class Throttled:
     """An SSM that has no time."""
 
     def get_parameters(self, **request: Any) -> Any:
-        raise ClientError({"Error": {"Code": "ThrottlingException"}}, "GetParameters")
+        raise ServiceError("GetParameters", "ThrottlingException", "", 400)
