@@ -8,6 +8,7 @@ events in one call do not see each other.
 import time
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from common.aws import RemainingMs
@@ -30,14 +31,20 @@ from stream_features.store import read_states
 
 
 def predict(
-    wiring: Wiring, reader: Reader, bodies: Sequence[bytes], remaining_ms: RemainingMs
+    wiring: Wiring,
+    reader: Reader,
+    bodies: Sequence[bytes],
+    remaining_ms: RemainingMs,
+    trace: str | None = None,
 ) -> list[Answer | ProblemError]:
-    """An answer, or what is wrong with it, for each body; TransientError if state cannot be read."""
+    """An answer, or what is wrong with it, for each body; TransientError if state cannot be read. `trace` is
+    the request's; an event that has one of its own keeps it.
+    """
     now_ms = time.time_ns() // 1_000_000
     with step("decode"):
-        read = [_read(reader, body, now_ms) for body in bodies]
+        read = [_read(reader, body, now_ms, trace) for body in bodies]
     asked = [each for each in read if isinstance(each, Asked)]
-    follow(each.event.trace for each in asked if each.event)
+    follow([trace, *(each.event.trace for each in asked if each.event)])
     annotate(batch_size=len(asked))
     with step("features"):
         features = _features(wiring, asked, remaining_ms)
@@ -59,11 +66,14 @@ def as_of_now(wiring: Wiring, events: Sequence[Event], remaining_ms: RemainingMs
     return fold(wiring.spec, Columns.from_records(wiring.spec, events), groups).features
 
 
-def _read(reader: Reader, body: bytes, now_ms: int) -> Asked | ProblemError:
+def _read(reader: Reader, body: bytes, now_ms: int, trace: str | None) -> Asked | ProblemError:
     try:
-        return reader.read(body, now_ms)
+        asked = reader.read(body, now_ms)
     except ProblemError as problem:
         return problem
+    if trace is None or asked.event is None or asked.event.trace is not None:
+        return asked
+    return asked._replace(event=msgspec.structs.replace(asked.event, trace=trace))
 
 
 def _features(wiring: Wiring, asked: Sequence[Asked], remaining_ms: RemainingMs) -> Floats:
@@ -80,16 +90,17 @@ def _features(wiring: Wiring, asked: Sequence[Asked], remaining_ms: RemainingMs)
 
 def _decided(wiring: Wiring, asked: Sequence[Asked], features: Floats) -> list[Item]:
     """The item of each row's decision, not stored yet; a vector's has no id and is never stored."""
-    nothing = (None,) * len(wiring.spec.event.keep)
+    nothing, nobody = (None,) * len(wiring.spec.event.keep), (None,) * len(wiring.spec.entities)
     kept = [each.event.kept if each.event else nothing for each in asked]
+    entities = [each.event.entities if each.event else nobody for each in asked]
     serving = wiring.serving.current()
     version = serving.model.version if serving.model else serving.absent
     note(model_version=version)
     annotate(model_version=version)
     draws = policies.draws(serving.policy, [each.event.id if each.event else "" for each in asked])
     if draws is not None:
-        draws[[each.event is None for each in asked]] = 1.0  # a vector is nobody's: no control for it
-    judged = wiring.judge.judge(serving, wiring.spec, Batch(features, kept), draws)
+        draws[[each.event is None for each in asked]] = np.nan  # a vector is nobody's: no control for it
+    judged = wiring.judge.judge(serving, wiring.spec, Batch(features, kept, entities), draws)
     count("RowsScored", len(asked) if judged.model else 0)
     return [_item(wiring.spec, each, judged, row, features[row]) for row, each in enumerate(asked)]
 
