@@ -90,16 +90,17 @@ def _features(wiring: Wiring, asked: Sequence[Asked], remaining_ms: RemainingMs)
 
 def _decided(wiring: Wiring, asked: Sequence[Asked], features: Floats) -> list[Item]:
     """The item of each row's decision, not stored yet; a vector's has no id and is never stored."""
-    nothing = (None,) * len(wiring.spec.event.keep)
+    nothing, nobody = (None,) * len(wiring.spec.event.keep), (None,) * len(wiring.spec.entities)
     kept = [each.event.kept if each.event else nothing for each in asked]
+    entities = [each.event.entities if each.event else nobody for each in asked]
     serving = wiring.serving.current()
     version = serving.model.version if serving.model else serving.absent
     note(model_version=version)
     annotate(model_version=version)
     draws = policies.draws(serving.policy, [each.event.id if each.event else "" for each in asked])
     if draws is not None:
-        draws[[each.event is None for each in asked]] = 1.0  # a vector is nobody's: no control for it
-    judged = wiring.judge.judge(serving, wiring.spec, Batch(features, kept), draws)
+        draws[[each.event is None for each in asked]] = np.nan  # a vector is nobody's: no control for it
+    judged = wiring.judge.judge(serving, wiring.spec, Batch(features, kept, entities), draws)
     count("RowsScored", len(asked) if judged.model else 0)
     return [_item(wiring.spec, each, judged, row, features[row]) for row, each in enumerate(asked)]
 
