@@ -8,6 +8,7 @@ events in one call do not see each other.
 import time
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from common.aws import RemainingMs
@@ -30,16 +31,22 @@ from stream_features.store import read_states
 
 
 def predict(
-    wiring: Wiring, reader: Reader, bodies: Sequence[bytes], remaining_ms: RemainingMs
+    wiring: Wiring,
+    reader: Reader,
+    bodies: Sequence[bytes],
+    remaining_ms: RemainingMs,
+    trace: str | None = None,
 ) -> list[Answer | ProblemError]:
-    """An answer, or what is wrong with it, for each body; TransientError if state cannot be read."""
+    """An answer, or what is wrong with it, for each body; TransientError if state cannot be read. `trace` is
+    the request's; an event that has one of its own keeps it.
+    """
     now_ms = time.time_ns() // 1_000_000
     with step("decode"):
-        read = [_read(reader, body, now_ms) for body in bodies]
+        read = [_read(reader, body, now_ms, trace) for body in bodies]
     asked = [each for each in read if isinstance(each, Asked)]
     if not asked:
         return [each for each in read if isinstance(each, ProblemError)]
-    follow(each.event.trace for each in asked if each.event)
+    follow([trace, *(each.event.trace for each in asked if each.event)])
     annotate(batch_size=len(asked))
     with step("features"):
         rows = _rows(wiring.spec, asked, as_of_now(wiring, _events(asked), remaining_ms), now_ms)
@@ -64,11 +71,14 @@ def as_of_now(wiring: Wiring, events: Sequence[Event], remaining_ms: RemainingMs
     return fold(wiring.spec, Columns.from_records(wiring.spec, events), groups).features
 
 
-def _read(reader: Reader, body: bytes, now_ms: int) -> Asked | ProblemError:
+def _read(reader: Reader, body: bytes, now_ms: int, trace: str | None) -> Asked | ProblemError:
     try:
-        return reader.read(body, now_ms)
+        asked = reader.read(body, now_ms)
     except ProblemError as problem:
         return problem
+    if trace is None or asked.event is None or asked.event.trace is not None:
+        return asked
+    return asked._replace(event=msgspec.structs.replace(asked.event, trace=trace))
 
 
 def _events(asked: Sequence[Asked]) -> list[Event]:
@@ -97,7 +107,7 @@ def _decided(wiring: Wiring, rows: Sequence[Row]) -> list[Item]:
     annotate(model_version=version)
     draws = policies.draws(serving.policy, [row.id for row in rows])
     if draws is not None:
-        draws[[not row.id for row in rows]] = 1.0  # a vector is nobody's: no control for it
+        draws[[not row.id for row in rows]] = np.nan  # a vector is nobody's: no control for it
     judged = wiring.judge.judge(serving, spec, batch(spec, rows), draws)
     return list(items(spec, spec.sha256, rows, judged, "api"))
 
