@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from common.aws import RESERVE_MS, RemainingMs
-from common.telemetry import count, logger
+from common.telemetry import count, logger, some_traces
 from common.tracing import step
 from scoring.asked import Asked
 from scoring.decisions import Written
@@ -52,7 +52,11 @@ def _published(wiring: Wiring, written: Written) -> bool:
     end_s = time.monotonic() + BUS_PATIENCE_MS / 1000
     unpublished = wiring.bus.publish(here, lambda: RESERVE_MS + (end_s - time.monotonic()) * 1000)
     if unpublished:
-        logger().warning("decided, not published", extra={"decisions": len(unpublished)})
+        traces = some_traces(
+            item["trace"]["S"] for item in here if "trace" in item and item["pk"]["S"] in unpublished
+        )
+        told = {"decisions": len(unpublished), "traces": traces}
+        logger().warning("decided, not published", extra=told)
     _count(written, sum(item["decision"]["S"] != "approve" for item in here) - len(unpublished))
     return not unpublished
 
