@@ -12,15 +12,13 @@ from typing import Any, NamedTuple
 from common.aws import RemainingMs
 from common.errors import InvalidInputError, TransientError
 from common.settings import Settings, code_root
-from common.telemetry import follow, logger, note, observed
+from common.telemetry import follow, logger, note, observed, some_traces
 from common.tracing import annotate, step
 from scoring import policy as policies
 from scoring.items import Item, Label
 from scoring.rows import batch, items, tally
 from scoring.wiring import Wiring, wire
 from stream_features.state import LabelRow, Out, Row, decode_out
-
-_TRACES_A_LINE = 10
 
 
 class Delivered(NamedTuple):
@@ -112,8 +110,8 @@ def unfinished(delivered: Sequence[Delivered], ids: set[str]) -> dict[str, Any]:
     """Lambda's partial batch reply: the lowest sequence number that holds one of these ids."""
     for record in delivered if ids else ():
         if not ids.isdisjoint([r.id for r in record.out.rows] + [r.id for r in record.out.labels]):
-            traces = [row.trace for one in delivered for row in one.out.rows if row.trace and row.id in ids]
-            told = {"rows": len(ids), "traces": traces[:_TRACES_A_LINE]}
+            traces = some_traces(row.trace for one in delivered for row in one.out.rows if row.id in ids)
+            told = {"rows": len(ids), "traces": traces}
             logger().warning("not finished, to be delivered again", extra=told)
             return {"batchItemFailures": [{"itemIdentifier": record.sequence}]}
     return {"batchItemFailures": []}

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from common.aws import RESERVE_MS, RemainingMs
-from common.telemetry import logger
+from common.telemetry import logger, some_traces
 from common.tracing import step
 from scoring.asked import Asked
 from scoring.items import Item
@@ -53,5 +53,7 @@ def _untold(wiring: Wiring, items: Sequence[Item]) -> set[str]:
     end_s = time.monotonic() + BUS_PATIENCE_MS / 1000
     untold = wiring.publisher.publish(items, lambda: RESERVE_MS + (end_s - time.monotonic()) * 1000)
     if untold:
-        logger().warning("decided, not published", extra={"decisions": len(untold)})
+        traces = [item["trace"]["S"] for item in items if "trace" in item and item["pk"]["S"] in untold]
+        told = {"decisions": len(untold), "traces": some_traces(traces)}
+        logger().warning("decided, not published", extra=told)
     return untold
