@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from scoring.pointers import model_key
 from streamscore.local.emulator import Emulator
+from tests.faulty_edge import Edge, Fault
 from tests.integration.scoring_stack import ScoringStack, scoring_stack
 
 SRC = Path(__file__).resolve().parents[2] / "src"
@@ -41,6 +41,9 @@ class Lambda(http.server.ThreadingHTTPServer):
         self.answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.keys_given = 0
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def handle_error(self, *_: object) -> None:
+        """A process that was killed says nothing more."""
 
     def next(self) -> tuple[str, Any]:
         """What is asked next, and the body that came with it."""
@@ -83,6 +86,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Lambda-Runtime-Aws-Request-Id", "one")
         self.send_header("Lambda-Runtime-Deadline-Ms", "9999999999999")
+        self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:1:function:f")
+        self.send_header("Lambda-Runtime-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0")
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -163,16 +169,20 @@ def test_a_start_that_reaches_nothing_starts_all_the_same(stack, lambda_):
     assert "pointers not read" in started.said()
 
 
-def test_what_could_not_be_loaded_early_is_loaded_with_the_first_event(stack, lambda_, tmp_path):
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.THROTTLED, Fault.REFUSED])
+def test_what_could_not_be_loaded_early_is_loaded_with_the_first_event(
+    stack, lambda_, tmp_path, emulator, fault
+):
     version = stack.promote(tmp_path / "bundle")
-    model = {"Bucket": stack.settings.data_bucket, "Key": model_key(version)}
-    kept = stack.client("s3").get_object(**model)["Body"].read()
-    stack.client("s3").delete_object(**model)
-    started = Started(stack, lambda_, "scoring.api.handler")
+    faults = iter([fault])
+    edge = Edge(emulator.endpoint, lambda operation: next(faults, Fault.NONE))
+    started = Started(stack, lambda_, "scoring.api.handler", AWS_ENDPOINT_URL_SSM=edge.endpoint)
     assert lambda_.next() == ("invocation/next", None)
-    stack.client("s3").put_object(**model, Body=kept)
+    assert edge.calls == {"GetParameters": 1}
     assert asked_of_health(lambda_)["model"] == version
-    assert started.said().count("champion refused") == 1
+    assert edge.calls == {"GetParameters": 2}
+    started.said()
+    edge.stop()
 
 
 def test_an_environment_that_lacks_something_fails_at_the_event_and_says_what(stack, lambda_):
