@@ -12,7 +12,7 @@ import numpy as np
 from stream_features.blob import NEVER, Series, States, runs
 from stream_features.columns import NULL, Bools, Ints
 from stream_features.layout import Layout, Measure
-from stream_features.ranges import Whole
+from stream_features.ranges import Whole, most
 from stream_features.tiles import oldest_kept_ms
 from stream_features.timelines import Cut, Merge, Timeline, time_span
 
@@ -135,12 +135,10 @@ class Merged:
         known: Bools = self.columns[column][rows] != NULL
         return known & (self.columns[flag][rows] == 1) if flag >= 0 else known
 
-    @cached_property
-    def gaps_ms(self) -> Ints:
-        """Of each raw entry, from the event before it; -1 without one."""
-        gaps = np.diff(self.raw_ms, prepend=0)
-        gaps[self.events.starts[self.events.counts > 0]] = -1
-        return gaps
+    def gaps_ms(self, groups: Ints, places: Ints) -> Ints:
+        """Of raw entries, from the event before each; -1 without one."""
+        now_ms = self.raw_ms[places]
+        return now_ms - self.events.before(groups, places, now_ms + 1)
 
     @cached_property
     def tail_ms(self) -> Ints:
@@ -156,8 +154,7 @@ def _merge(old_counts: Ints, new_groups: Ints) -> Merge:
 
 def _squares(values: Ints) -> Whole:
     """Exact; Python integers if any is beyond 64 bits."""
-    largest = int(np.abs(values).max(initial=0))
-    return values * values if largest < 2**31 else values.astype(object) ** 2
+    return values * values if most(values) < 2**31 else values.astype(object) ** 2
 
 
 def late_groups(states: States, arrivals: Arrivals, batch_rows: int) -> Bools:

@@ -36,6 +36,10 @@ class Runs:
     widths: Widths
     counts: Ints
 
+    def take(self, chosen: Ints) -> "Runs":
+        """Some of the runs."""
+        return Runs(self.pieces, self.at[chosen], self.widths[chosen], self.counts[chosen])
+
 
 def pack(values: Whole, counts: Ints) -> Runs:
     """`counts` consecutive values make a run."""
@@ -53,8 +57,9 @@ def pack(values: Whole, counts: Ints) -> Runs:
 
 def unpack(runs: Runs) -> Whole:
     """The reverse: the numbers of all runs, one after the other."""
+    runs = runs.take(np.flatnonzero(runs.counts))
     counts = runs.counts
-    if (runs.widths[counts > 0] == _HUGE).any():
+    if (runs.widths == _HUGE).any():
         return _unpack_huge(runs)
     order = _by_width(runs.widths, counts)
     sorted_counts, sorted_widths = counts[order], runs.widths[order]

@@ -9,7 +9,7 @@ from stream_features.columns import NULL, Floats, Ints, Vectors
 from stream_features.in_order import Merged
 from stream_features.layout import Use
 from stream_features.means import Means
-from stream_features.ranges import Whole, extremes, running
+from stream_features.ranges import Whole, extremes, most, running
 from stream_features.recall import REMEMBERED_VALUES, Recall
 from stream_features.spec_model import HISTORY_MS
 from stream_features.timelines import Timeline
@@ -141,7 +141,7 @@ class Queries:
     def _distinct(self, use: Use) -> Floats:
         recall, window_ms = self._recalls[use.memory], use.feature.window_ms
         start, end = self._seen(recall, window_ms)
-        found = recall.distinct(start, end, self._merged.events_cut.rounded(window_ms))
+        found = recall.distinct(self._groups, start, end, self._merged.events_cut.rounded(window_ms))
         return np.minimum(found, REMEMBERED_VALUES).astype(np.float64)
 
     def _is_new(self, use: Use) -> Floats:
@@ -162,7 +162,7 @@ class Queries:
     def _of_previous(self, use: Use) -> Floats:
         """Of the event before: how long ago, its value, or whether that is the same."""
         raw = self._merged.own
-        gap_ms = self._merged.gaps_ms[raw]
+        gap_ms = self._merged.gaps_ms(self._groups, raw)
         known = (gap_ms >= 0) & (gap_ms < HISTORY_MS)
         if use.feature.op == "since_last":
             return np.where(known, gap_ms / 1000.0, np.nan)
@@ -194,8 +194,7 @@ _ANSWERS: dict[str, Callable[[Queries, Use], Floats]] = {
 
 def _running(values: Whole, line: Timeline) -> Whole:
     """Running sums for ranges within one entity."""
-    most = float(np.abs(values).max(initial=0))
-    return running(values, most * int(line.counts.max(initial=0)))
+    return running(values, most(values) * int(line.counts.max(initial=0)))
 
 
 def _or_most(values: Ints, nothing: int) -> Ints:

@@ -1,5 +1,6 @@
 """Answers about many ranges [start, end) of one array at once: totals, extremes, distinct values."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,31 +63,33 @@ def _extremes_by_table(values: Ints, start: Ints, end: Ints, ufunc: np.ufunc, no
     return answer
 
 
-def last_alike(groups: Ints, values: Ints) -> Ints:
-    """For each entry the index of the last one with the same group and value (of 32 bits).
+def last_alike(groups: Ints, values: Ints) -> Bools:
+    """Which entries are the last of their group and value (of 32 bits)."""
+    return _last_alike(groups << 32 | values & 0xFFFFFFFF, _MULTIPLIERS)
 
-    A hash table: of the entries in a slot the last stays; those it is not alike try again by another hash.
-    """
-    keys = groups << 32 | values & 0xFFFFFFFF
-    found, left = np.arange(len(keys)), np.arange(len(keys))
-    bits = max(4 * len(keys), 1).bit_length()
-    table = np.empty(2**bits, np.int64)
-    for multiplier in _MULTIPLIERS:
-        own = keys[left]
-        slots = ((own.view(np.uint64) * np.uint64(multiplier)) >> np.uint64(64 - bits)).view(np.int64)
-        table[slots] = -1
-        np.maximum.at(table, slots, left)
-        last = table[slots]
-        alike = keys[last] == own
-        found[left[alike]] = last[alike]
-        left = left[~alike]
-        if not len(left):
-            return found
-    _, inverse = np.unique(keys[left], return_inverse=True)
-    last = np.full(len(left), -1)
-    np.maximum.at(last, inverse, left)
-    found[left] = last[inverse]
+
+def _last_alike(keys: Ints, multipliers: Sequence[int]) -> Bools:
+    """A hash table: of the keys in a slot the last stays; those unlike it try again by another hash."""
+    if not multipliers:
+        flags = np.zeros(len(keys), np.bool_)
+        flags[len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1]] = True
+        return flags
+    bits = max(2 * len(keys), 1).bit_length()
+    hashes = (keys.view(np.uint64) * np.uint64(multipliers[0])) >> np.uint64(64 - bits)
+    slots, places = hashes.view(np.int64), np.arange(len(keys), dtype=np.int32)
+    table = np.full(2**bits, -1, np.int32)
+    np.maximum.at(table, slots, places)
+    last = table.take(slots)
+    found: Bools = last == places
+    others = np.flatnonzero(keys.take(last) != keys)
+    if len(others):
+        found[others] = _last_alike(keys[others], multipliers[1:])
     return found
+
+
+def most(values: Whole) -> int:
+    """The largest absolute value, 0 of none; that of NULL is 2^63."""
+    return max(int(values.max(initial=0)), -int(values.min(initial=0)))
 
 
 def previous(groups: Ints, values: Ints) -> Ints:
@@ -124,8 +127,7 @@ def distinct_listed(values: Ints, start: Ints, end: Ints) -> Ints:
     """How many distinct values (of 32 bits) each range holds; the time is that of listing them all."""
     counts = end - start
     ranges = np.repeat(np.arange(len(counts)), counts)
-    last = last_alike(ranges, values.take(spread(start, counts)))
-    upto = np.append(0, (last == np.arange(len(last))).cumsum())
+    upto = np.append(0, last_alike(ranges, values.take(spread(start, counts))).cumsum())
     ends = counts.cumsum()
     found: Ints = upto[ends] - upto[ends - counts]
     return found

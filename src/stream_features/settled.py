@@ -10,7 +10,7 @@ from stream_features.decay import as_bits
 from stream_features.in_order import Merged
 from stream_features.layout import Measure
 from stream_features.means import Means
-from stream_features.ranges import Whole, spread
+from stream_features.ranges import Whole, most, spread
 from stream_features.recall import Recall
 from stream_features.tiles import oldest_kept_ms, tiles_of
 from stream_features.timelines import Aged, Timeline
@@ -35,15 +35,14 @@ class _Settling:
         merged = self._merged
         first, head_from, head = self._split(merged.events, merged.columns)
         tiled = self._aged(merged.tiles, first, head_from)
-        positive_first, positive_from, positives = self._split(merged.labels, ())
-        positive_tiled = self._aged(merged.label_tiles, positive_first, positive_from)
+        positives, positive_tiles = self._positives()
         raw_from = merged.events.ends - head.counts
         return States(
             self._newest_ms,
             head,
             self._tiles(tiled),
             positives,
-            self._positive_tiles(positive_tiled),
+            positive_tiles,
             self._tails(raw_from, means),
             tuple(self._memory(recall, first, head_from) for recall in recalls),
         )
@@ -73,11 +72,15 @@ class _Settling:
         ]
         return self._summed(aged.groups, times, tracks)
 
-    def _positive_tiles(self, aged: Aged) -> Series:
-        merged, (old,) = self._merged, self._states.positive_tiles.tracks
+    def _positives(self) -> tuple[Series, Series]:
+        merged, states = self._merged, self._states
+        if not len(merged.labels.time_ms) and not len(merged.label_tiles.time_ms):
+            return states.positives, states.positive_tiles
+        first, head_from, head = self._split(merged.labels, ())
+        (old,), aged = states.positive_tiles.tracks, self._aged(merged.label_tiles, first, head_from)
         times = aged.of(merged.label_tiles.time_ms[aged.old], merged.labels.time_ms[aged.raw])
         counts = aged.of(old[aged.old], np.ones(len(aged.raw), np.int64))
-        return self._summed(aged.groups, times, [(self._layout.measures[0], counts)])
+        return head, self._summed(aged.groups, times, [(self._layout.measures[0], counts)])
 
     def _summed(self, groups: Ints, time_ms: Ints, tracks: list[tuple[Measure, Whole]]) -> Series:
         """Entries by entity and time, those of one tile made one."""
@@ -133,6 +136,11 @@ def _reduced(measure: Measure, values: Whole, at: Ints) -> Whole:
             least = np.minimum.reduceat(np.where(values == NULL, most, values), at)
             return np.where(least == most, NULL, least)
         case _:
-            if values.dtype != object and np.abs(values.astype(np.float64)).sum() >= 2.0**62:
-                values = values.astype(object)  # a tile's total could leave 64 bits
-            return np.add.reduceat(values, at)
+            return np.add.reduceat(values.astype(object) if _may_overflow(values) else values, at)
+
+
+def _may_overflow(values: Whole) -> bool:
+    """Whether a total of some of these could leave 64 bits."""
+    if values.dtype == object or most(values) * len(values) < 2**62:
+        return False
+    return float(np.abs(values.astype(np.float64)).sum()) >= 2.0**62
