@@ -45,6 +45,7 @@ _METRIC_LOG_BYTES = 60  # one metric of an EMF line: its definition and its name
 _VALUES_A_LINE = 100
 _HASH_BYTES = 8
 _MOST_TRACES = 100  # in one invocation's log line: 3 KB
+_TRACES_A_WARNING = 10
 
 
 class _CountedStdout:
@@ -119,6 +120,11 @@ def follow(traces: Iterable[str | None]) -> None:
         note(traces=" ".join(ids))
         meter().logged(33 * len(ids))
         tracing.producers(ids)
+
+
+def some_traces(traces: Iterable[str | None]) -> list[str]:
+    """For a log line about rows: whose they are, so far as producers said; as written, the first few."""
+    return list(itertools.islice((trace for trace in traces if trace), _TRACES_A_WARNING))
 
 
 def hashed(value: str) -> str:

@@ -23,7 +23,7 @@ import msgspec
 from common import traceparent
 from common.aws import RESERVE_MS, RemainingMs
 from common.settings import Settings, code_root
-from common.telemetry import logger, meter, observed
+from common.telemetry import logger, meter, observed, some_traces
 from common.tracing import annotate
 from scoring.endpoints import ROUTES, Endpoints, Reply, Request, answered
 from scoring.problems import MEDIA_TYPE, ProblemError
@@ -62,7 +62,8 @@ def _reply(endpoints: Endpoints, path: str, method: str, request: Request) -> Re
         return answered(endpoints, path, method, request)
     except ProblemError as problem:
         if problem.kind == "busy":
-            logger().warning("answered 503", extra={"error": str(problem.__cause__ or problem)})
+            told = {"error": str(problem.__cause__ or problem), "traces": some_traces([request.trace])}
+            logger().warning("answered 503", extra=told)
         return Reply(problem.status, problem.document(), {"content-type": MEDIA_TYPE, **problem.headers})
 
 
