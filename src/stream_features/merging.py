@@ -219,10 +219,11 @@ def _summed(parts: Sequence[_Part], decay: int, half_life_ms: int) -> Mean:
     gaps_ms = np.diff([part.time_ms for part in parts], prepend=parts[0].time_ms if parts else 0)
     is_event = np.array([part.is_event for part in parts], np.bool_)
     left = np.where(is_event, factors(gaps_ms, half_life_ms), exp2_minus(gaps_ms / half_life_ms))
-    weighted, weight = Mean()
-    for share, part in zip(left.tolist(), parts, strict=True):
-        weighted = weighted * share + part.means[decay].weighted
-        weight = weight * share + part.means[decay].weight
+    weighted, weight = parts[0].means[decay] if parts else Mean()
+    for share, part in zip(left.tolist()[1:], parts[1:], strict=True):
+        weighted, weight = weighted * share, weight * share
+        if (more := part.means[decay]).weight > 0.0:  # or -0.0 would become 0.0
+            weighted, weight = weighted + more.weighted, weight + more.weight
     return Mean(weighted, weight)
 
 

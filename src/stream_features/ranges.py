@@ -12,6 +12,7 @@ Whole = NDArray[Any]
 """int64, or object with Python integers."""
 
 _SCANNED = 8  # ranges together this many times as long as the array are scanned, longer ones use a table
+_LEAST_SLOTS = 2**13
 _MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)
 
 
@@ -74,7 +75,7 @@ def _last_alike(keys: Ints, multipliers: Sequence[int]) -> Bools:
         flags = np.zeros(len(keys), np.bool_)
         flags[len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1]] = True
         return flags
-    bits = max(2 * len(keys), 1).bit_length()
+    bits = max(2 * len(keys), _LEAST_SLOTS).bit_length()
     hashes = (keys.view(np.uint64) * np.uint64(multipliers[0])) >> np.uint64(64 - bits)
     slots, places = hashes.view(np.int64), np.arange(len(keys), dtype=np.int32)
     table = np.full(2**bits, -1, np.int32)
