@@ -46,8 +46,13 @@ build: setup ## sam build without Docker, and proof that every handler imports w
 invoke: ## one function in Lambda's container (needs Docker), on the running local stack: see docs/local-invoke.md
 	@$(BIN)/python scripts/sam_local.py $(FUNCTION) $(EVENT) $(ARGS)
 
-deploy: build ## build and deploy: STAGE=dev (the default) or STAGE=prod
+# The spec is published before a deployment goes live, and after it: a first deployment makes the bucket. Its mappings
+# do not poll yet, so no vector exists before its spec is there.
+PUBLISH = $(BIN)/streamscore publish --stage $(STAGE) $(if $(filter prod,$(STAGE)),--yes)
+deploy: build ## build and deploy, the spec published first: STAGE=dev (the default) or STAGE=prod
+	@$(PUBLISH) --if-deployed
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam deploy --config-env $(STAGE) $(ARGS)
+	@$(PUBLISH)
 
 readme: setup ## README's command list, from the commands' own help
 	@$(BIN)/python scripts/readme_commands.py

@@ -6,6 +6,7 @@ from typing import Any
 from stream_features.ops import OPS
 from stream_features.spec_event import ENTITY_NAME, FIELD_TYPE, MAX_EXACT_EVENTS
 from stream_features.spec_feature import MAX_LISTED
+from stream_features.spec_reason import MOST_CHARACTERS, PATTERN
 
 Schema = dict[str, Any]
 
@@ -82,6 +83,12 @@ FEATURE: dict[str, Schema] = {
     "default": {
         "type": "number",
         "description": "What stands for a missing value; NaN if left out.",
+    },
+    "reason": {
+        "type": "string",
+        "pattern": PATTERN,
+        "maxLength": MOST_CHARACTERS,
+        "description": "How it is told as a reason: text with {value}, {median}, {name}, {contribution}.",
     },
 }
 

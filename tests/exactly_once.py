@@ -13,7 +13,8 @@ import msgspec
 
 from stream_features.events import Event, Label
 from stream_features.protocol import Applied, Read, Save, Saved, apply_delivery
-from stream_features.state import CUTOVER_KEY, LabelRow, Row, Stored, decode_out, shard_number
+from stream_features.sharing import SHARING, Sharing
+from stream_features.state import CUTOVER_KEY, LabelRow, Row, Stored, decode_out, is_split, shard_number
 from stream_features.turn import Write
 from stream_features.verdict import Delivery
 from tests.exactly_once_streams import SPEC, T0_MS, Streams
@@ -34,11 +35,18 @@ class Table:
     def save(self, write: Write) -> Saved:
         if self.items.get(write.pk, Stored(0, b"", b"")).v != write.read_v:
             return Saved.CONFLICT
+        self._stays_split(write)
         self.items[write.pk] = Stored(write.v, write.w, write.s)
         if write.out is not None:
             out = decode_out(write.out)
             self.rows += [*out.rows, *out.labels]
         return Saved.DONE
+
+    def _stays_split(self, write: Write) -> None:
+        """A split item may be touched, and nothing else."""
+        old = self.items.get(write.pk)
+        if old and is_split(old):
+            assert (old.w, old.s) == (write.w, write.s), f"{write.pk} is split, and was written"
 
 
 @dataclass
@@ -63,6 +71,7 @@ class World:
         *,
         give_ups: int = 0,
         table: Any = None,
+        sharing: Sharing = SHARING,
     ) -> None:
         self.streams = {shard: list(records) for shard, records in streams.items()}
         self.parents = parents or {}
@@ -70,6 +79,7 @@ class World:
         self.faults = faults
         self.give_ups = give_ups
         self.table = Table() if table is None else table
+        self.sharing = sharing
         self.checkpoint = dict.fromkeys(streams, 0)
         self.failing = dict.fromkeys(streams, False)
         self.lanes: dict[str, Lane] = {}
@@ -121,7 +131,7 @@ class World:
         orders = [(sequence, n) for sequence, inside in batch for n in range(len(inside))]
         keys = [(f"customer#{r.entities[0]}", f"terminal#{r.entities[1]}") for r in records]
         delivery = Delivery(shard_number(shard), (batch[0][0], 0), records, orders, keys)
-        steps = apply_delivery(SPEC, delivery, self.clock_ms)
+        steps = apply_delivery(SPEC, delivery, self.clock_ms, self.sharing)
         self.lanes[shard] = Lane(steps, len(batch), next(steps))
 
     def _step(self, shard: str) -> None:

@@ -5,7 +5,17 @@ from typing import Any
 
 from stream_features.events import Event, Label
 from stream_features.protocol import Read, apply_delivery
-from stream_features.state import CUTOVER_KEY, LabelRow, Row, decode_item, decode_out, shard_number
+from stream_features.sharing import sub_keys
+from stream_features.state import (
+    CUTOVER_KEY,
+    LabelRow,
+    Row,
+    decode_item,
+    decode_out,
+    is_split,
+    shard_number,
+)
+from stream_features.store import states_of
 from stream_features.verdict import Delivery
 from tests.exactly_once import World
 from tests.exactly_once_streams import DAY_MS, PARENTS, SPEC, T0_MS, Streams, amount_of, event
@@ -16,6 +26,23 @@ def tables(world: World) -> dict[str, tuple[bytes, bytes, bytes]]:
     stored = {pk: stored for pk, stored in world.table.items.items() if pk != CUTOVER_KEY}
     items = {pk: decode_item(item, shard_number("A")) for pk, item in stored.items()}
     return {pk: (item.blob, item.ids, item.labels) for pk, item in items.items()}
+
+
+def united(world: World) -> dict[str, bytes]:
+    """The kernel's state of every shared entity, whatever its items are; they are as `sharing` wants them."""
+    items = {pk: stored for pk, stored in world.table.items.items() if pk != CUTOVER_KEY}
+    found = {pk: [stored] for pk, stored in items.items() if pk.startswith("terminal#")}
+    for pk in found:
+        subs = [items[key] for key in sub_keys(pk, world.sharing) if key in items]
+        assert is_split(items[pk]) or not subs, f"{pk} has sub-items and is not split"
+        found[pk] += subs
+    held = [one for one in items if not one.startswith("customer#") and one not in found]
+    assert {key.partition("/")[2] for key in held} <= found.keys(), "a sub-item has no main item"
+    return states_of(SPEC, found)
+
+
+def split_of(world: World) -> set[str]:
+    return {pk for pk, stored in world.table.items.items() if pk != CUTOVER_KEY and is_split(stored)}
 
 
 def emitted(world: World) -> list[Row | LabelRow]:
@@ -52,7 +79,7 @@ def counted(world: World, entity: str, value: str) -> dict[str, int]:
     delivery = Delivery(
         9, (1, 0), [probe], [(1, 0)], [(f"customer#{probe.entities[0]}", f"terminal#{probe.entities[1]}")]
     )
-    steps = apply_delivery(SPEC, delivery, T0_MS)
+    steps = apply_delivery(SPEC, delivery, T0_MS, world.sharing)
     request: Any = next(steps)
     items = {key: stored for key, stored in world.table.items.items() if key != CUTOVER_KEY}
     while isinstance(request, Read):

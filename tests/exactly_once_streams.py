@@ -132,14 +132,16 @@ def _aggregates(draw: st.DrawFn, records: Sequence[Event | Label]) -> list[list[
 
 
 @st.composite
-def many_shards(draw: st.DrawFn, *, corrections: bool = False) -> tuple[Streams, dict[str, str]]:
-    """Up to three shards, the third a child of the first; customers keep to their shard, terminals do not."""
+def many_shards(
+    draw: st.DrawFn, *, corrections: bool = False, most: int = 3
+) -> tuple[Streams, dict[str, str]]:
+    """Shards A, B, …, C a child of A; customers keep to their shard, terminals do not."""
     shapes = [*_SHAPES, *_CORRECTED] if corrections else _SHAPES
     names = list(draw(st.permutations(NAMES)))
     streams: Streams = {}
-    for number, shard in enumerate("ABC"[: draw(st.integers(2, 3))]):
+    for number, shard in enumerate("ABCDE"[: draw(st.integers(2, most))]):
         records: list[Event | Label] = []
-        for _ in range(draw(st.integers(1, 3))):
+        for _ in range(draw(st.integers(1, 3 if most == 3 else 2))):
             name = names.pop()
             home = (f"{'A' if shard == 'C' else shard}{draw(st.integers(1, 2))}", draw(st.sampled_from("TU")))
             records += [make(name, ord(name), *home) for make in draw(st.sampled_from(shapes))]

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from common.aws import MOST_CONNECTIONS, RESERVE_MS, Backoff, RemainingMs, answer_of, client, is_throttle
 from common.dynamodb_wire import Wire
 from common.errors import TransientError
+from common.tracing import aws_call
 
 __all__ = ["RESERVE_MS", "DynamoDB", "Outcome", "RemainingMs", "Statement", "client"]
 
@@ -32,6 +33,7 @@ class Outcome(Enum):
     THROTTLED = "throttled"
 
 
+_API_NAMES = {"batch_get_item": "BatchGetItem", "batch_execute_statement": "BatchExecuteStatement"}
 _OUTCOMES = {"ConditionalCheckFailed": Outcome.CONDITION_FAILED, "DuplicateItem": Outcome.DUPLICATE}
 
 
@@ -121,7 +123,11 @@ class DynamoDB:
     def _calls(self, operation: str, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any] | None]:
         """The answer to each, or None if asking again can help."""
         metered = [{**request, "ReturnConsumedCapacity": "TOTAL"} for request in requests]
-        return [answer_of(call) for call in self._caller.each(operation, metered, MOST_CONNECTIONS)]
+        with aws_call("DynamoDB", _API_NAMES[operation], table_name=_table(requests)) as calling:
+            answers = [answer_of(call) for call in self._caller.each(operation, metered, MOST_CONNECTIONS)]
+            calling.annotate(calls=len(requests))
+            calling.flag(throttle=None in answers)
+        return answers
 
 
 class _Threads:
@@ -139,6 +145,11 @@ class _Threads:
         if len(requests) == 1:
             return [partial(method, **request) for request in requests]
         return [self._threads.submit(method, **request).result for request in requests]
+
+
+def _table(requests: Sequence[dict[str, Any]]) -> str | None:
+    """The table a read is of; a statement names its own."""
+    return next((table for request in requests for table in request.get("RequestItems", ())), None)
 
 
 def _request(statement: Statement) -> dict[str, Any]:

@@ -51,9 +51,9 @@ class Meter:
         """Objects read from S3."""
         self.add(s3_gets=requests)
 
-    def http_request(self) -> None:
-        """A request that came through the HTTP API."""
-        self.add(http_requests=1)
+    def http_request(self, body_bytes: int = 0) -> None:
+        """A request that came through the HTTP API, and how large it was."""
+        self.add(http_requests=pricing.http_requests(body_bytes))
 
     def logged(self, size: int) -> None:
         """Bytes written to the log."""

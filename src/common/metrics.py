@@ -84,6 +84,13 @@ METRICS: tuple[Metric, ...] = (
         _SCORING,
         "Reviews and blocks published to the event bus (at least once).",
     ),
+    Metric(
+        "DecisionsDeferred",
+        "Count",
+        _SCORING,
+        "Reviews and blocks that the event bus did not take: kept in a queue, published later.",
+        "oldest waits > 10 min",
+    ),
     Metric("DecisionLatency", "Milliseconds", _SCORING, "From an event's arrival to its decision's time."),
     Metric("LabelsStored", "Count", _SCORING, "Labels written onto a decision, or as a stub before it."),
     Metric(
@@ -93,23 +100,43 @@ METRICS: tuple[Metric, ...] = (
         "Rows decided by fallback: the spec lacks a feature of the model.",
     ),
     Metric(
+        "ScoresMissing",
+        "Count",
+        _SCORING,
+        "Rows decided by fallback: the model gave no number for them.",
+    ),
+    Metric(
         "ModelMissing",
         "Count",
         _SCORING,
         "Rows decided by fallback: no model was promoted, or none could be loaded.",
     ),
-    Metric("ModelSwapped", "Count", _SCORING, "Times a newly promoted bundle was taken into use."),
+    Metric(
+        "ModelSwapped", "Count", _SCORING, "Times a newly named bundle (champion, challenger) came into use."
+    ),
     Metric(
         "ModelRefused",
         "Count",
         _SCORING,
-        "Times a bundle failed its check and the running one stayed.",
+        "Times a bundle (champion, challenger) failed its check and the running one stayed.",
+        "> 0",
+    ),
+    Metric("PolicySwapped", "Count", _SCORING, "Times a newly published policy came into use."),
+    Metric(
+        "PolicyRefused",
+        "Count",
+        _SCORING,
+        "Times a policy failed its check and the running one stayed.",
+        "> 0",
     ),
     Metric(
         "PointerReadFailed",
         "Count",
         _SCORING,
-        "Times the pointers could not be re-read and were kept as they were.",
+        "Times the pointers, or what one names, could not be read and all was kept as it was.",
+    ),
+    Metric(
+        "ChallengerFailed", "Count", _SCORING, "Rows the challenger could not score; decided all the same."
     ),
     Metric("WindowsClosed", "Count", _MONITOR, "Tumbling windows written to monitor-windows."),
     Metric(

@@ -128,6 +128,11 @@ def eventbridge_events(entry_bytes: int) -> int:
     return max(1, math.ceil(entry_bytes / 65536))
 
 
+def http_requests(body_bytes: int) -> int:
+    """Requests billed for one through the HTTP API: each started 512 KB."""
+    return max(1, math.ceil(body_bytes / 524288))
+
+
 def consumed_units(response: Mapping[str, Any]) -> float | None:
     """Total units of a DynamoDB response's `ConsumedCapacity` (one or a list); None where it carries none."""
     consumed: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = response.get("ConsumedCapacity")

@@ -19,6 +19,7 @@ class Settings:
     monitor_table: str
     data_bucket: str
     event_bus: str
+    unpublished_queue: str
     events_stream: str
     pointer_prefix: str
     log_key_secret: str

@@ -13,6 +13,7 @@ A handler is decorated and one line; the room's code below it counts what happen
     note(model_version=version)                      # a log property beside the metrics, never a dimension
     meter().dynamodb_write(response)                 # what a call consumed; see common/meter.py
     logger().info("batch applied", extra={"entity": hashed("4111…")})
+    follow([event.trace for event in events])        # whose work this is; steps of it: common/tracing.py
 
 Powertools' Logger and Metrics only: importing its tracer costs 200 ms of every cold start even when disabled.
 Metrics carry the dimensions `service` and `stage`, nothing else. Counting and measuring belong to the
@@ -33,7 +34,7 @@ from typing import IO, Any, cast
 
 from aws_lambda_powertools import Logger, Metrics
 
-from common import pricing
+from common import pricing, traceparent, tracing
 from common.meter import Meter
 from common.metrics import BY_NAME
 
@@ -41,6 +42,7 @@ _PLATFORM_LOG_BYTES = 400  # START, END and REPORT lines of one invocation
 _METRIC_LOG_BYTES = 60  # one metric of an EMF line: its definition and its name
 _VALUES_A_LINE = 100
 _HASH_BYTES = 8
+_MOST_TRACES = 100  # in one invocation's log line: 3 KB
 
 
 class _CountedStdout:
@@ -106,6 +108,17 @@ def note(**properties: str | float) -> None:
         metrics().add_metadata(key=name, value=value)
 
 
+def follow(traces: Iterable[str | None]) -> None:
+    """Say whose traces this invocation works on: property `traces` of its metrics' log line, and X-Ray's
+    annotation `producers`. Those that their producers sample, 32 hex digits each, the first 100.
+    """
+    ids = traceparent.sampled_ids(traces, _MOST_TRACES)
+    if ids:
+        note(traces=" ".join(ids))
+        meter().logged(33 * len(ids))
+        tracing.producers(ids)
+
+
 def hashed(value: str) -> str:
     """A keyed hash of an entity's value, 16 hex digits: the same all over a stack, useless outside.
 
@@ -138,7 +151,8 @@ def observed[R](handler: Callable[[dict[str, Any], Any], R]) -> Callable[[dict[s
         started, failed, init, cold = time.perf_counter(), True, init_ms if cold else None, False
         _begin(context)
         try:
-            result = handler(event, context)
+            with tracing.invocation(_service()):
+                result = handler(event, context)
             failed = False
             return result
         finally:

@@ -8,6 +8,7 @@ from typing import Any
 
 from common.settings import Settings
 from common.telemetry import count, note, observed
+from common.tracing import annotate, step
 from monitor import baseline, windows
 from monitor.images import News, news
 from monitor.store import Store
@@ -22,12 +23,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def count_batch(event: Mapping[str, Any], store: Store, now_s: float) -> dict[str, Any]:
     """Gather the batch and its models' bins, add its sketches to the window's, write them if it ends here."""
-    window, found = windows.read(event), news(event.get("Records") or ())
-    models = _models(window, found, store)
-    before = windows.unpack(window, {version: model.layout for version, model in models.items()})
-    sketches = windows.add(before, baseline.observed(found, models))
-    state, items = windows.close(window, sketches)
-    store.write(items, now_s)
+    with step("read"):
+        window, found = windows.read(event), news(event.get("Records") or ())
+        models = _models(window, found, store)
+    annotate(batch_size=len(event.get("Records") or ()), model_version=" ".join(models))
+    with step("merge"):
+        before = windows.unpack(window, {version: model.layout for version, model in models.items()})
+        sketches = windows.add(before, baseline.observed(found, models))
+        state, items = windows.close(window, sketches)
+    with step("store", items=len(items)):
+        store.write(items, now_s)
     _tell(window, items)
     return {"state": state, "batchItemFailures": []}
 

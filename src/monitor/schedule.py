@@ -10,6 +10,7 @@ from typing import Any
 
 from common.settings import Settings
 from common.telemetry import logger, measure, note, observed
+from common.tracing import annotate, step
 from monitor.compare import Comparison, compare, total
 from monitor.store import Store
 
@@ -58,9 +59,11 @@ def check(store: Store, pointer_prefix: str, since: str, until: str) -> dict[str
         logger().info("nothing to compare: no model is promoted")
         return {"model": None, "since": since, "until": until}
     layout = store.model(version).layout
-    found = compare(
-        bundle, total(layout, (sketch for _, sketch in store.windows(version, since, until, layout)))
-    )
+    annotate(model_version=version)
+    with step("read"):
+        windows = store.windows(version, since, until, layout)
+    with step("compare", windows=len(windows)):
+        found = compare(bundle, total(layout, (sketch for _, sketch in windows)))
     _emit(version, found)
     return {"model": version, "since": since, "until": until, "decided": found.decided}
 

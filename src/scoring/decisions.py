@@ -16,7 +16,7 @@ from scoring.items import Item, Label, Value, about_bytes, label_values, number,
 
 _SHOWN = (
     "pk entity event_time scored_at arrival latency_ms score decision reasons rules model policy spec kept "
-    "source trace second_path_score label label_time"
+    "source trace second_path_score label label_time features request entities challenger propensity cut"
 )
 _ATTRIBUTES = _SHOWN.split()
 _LABEL_TRIES = 4
@@ -39,6 +39,7 @@ class Decisions:
 
     def __init__(self, db: DynamoDB, table: str) -> None:
         self._db, self._table = db, table
+        self._insert_texts: dict[tuple[str, ...], str] = {}
 
     def write(self, decisions: Sequence[Item], labels: Sequence[Label], remaining_ms: RemainingMs) -> Written:
         """Store decisions (one an id) and labels; a label whose decision is new goes with it in one write."""
@@ -121,8 +122,11 @@ class Decisions:
         return list(stored.values())
 
     def _inserted(self, item: Item) -> Statement:
-        fields = ", ".join(f"'{name}': ?" for name in item)
-        text = f'INSERT INTO "{self._table}" VALUE {{{fields}}}'
+        names = tuple(item)
+        text = self._insert_texts.get(names)  # there are as many as combinations of optional attributes
+        if text is None:
+            fields = ", ".join([f"'{name}': ?" for name in names])
+            text = self._insert_texts[names] = f'INSERT INTO "{self._table}" VALUE {{{fields}}}'
         return Statement(text, list(item.values()), about_bytes(item))
 
     def _joined(self, item: Item) -> Statement:

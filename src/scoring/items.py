@@ -2,10 +2,11 @@
 hold. Pure.
 """
 
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from common.pricing import item_bytes
 from scoring.policy import Verdict
 from scoring.reasons import Reason
 from stream_features.spec import Spec
@@ -17,6 +18,12 @@ Item = dict[str, Value]
 KEEP_DAYS = 400
 """Long enough for last year's same season in a backtest."""
 _DAY_MS = 86_400_000
+ALWAYS_FIT = 100
+"""So many kept fields and rules never make an item too large: a field holds at most 1,024 bytes."""
+_ROOM_BYTES = 150_000
+"""What kept fields, and what rules, may take of an item's 400 KB."""
+_LEAST, _MOST = 1e-130, 1e126
+"""The range of the table's numbers."""
 _NO_BYTES: Value = {"B": b""}
 _NO_FIELDS: Value = {"M": {}}
 _NO_REASONS: Value = {"L": []}
@@ -24,7 +31,8 @@ _NO_REASONS: Value = {"L": []}
 
 class Decision(NamedTuple):
     """One decision about one event. `absent` is the reason why there is no score; `source` is stream or
-    api.
+    api; `entity` is the primary one's value, `entities` are the others' by name. `challenger` is the version
+    of the model that scored beside the one that decided.
     """
 
     id: str
@@ -43,6 +51,9 @@ class Decision(NamedTuple):
     kept: dict[str, Value]
     trace: str | None
     source: str
+    entities: Mapping[str, str] = MappingProxyType({})
+    challenger: str | None = None
+    challenger_score: float | None = None
 
 
 class Label(NamedTuple):
@@ -72,20 +83,55 @@ def to_item(decision: Decision) -> Item:
         "source": {"S": decision.source},
         "ttl": _ttl(decision.scored_at_ms),
     }
-    reasons = [{"S": decision.absent}] if decision.absent else [_reason(r) for r in decision.reasons]
-    optional = {
-        "score": None if decision.score is None else {"N": repr(decision.score)},
-        "model": {"S": decision.model} if decision.model else None,
-        "reasons": {"L": reasons} if reasons else None,
-        "rules": {"L": [{"S": n} for n in decision.verdict.rules]} if decision.verdict.rules else None,
-        "kept": {"M": decision.kept} if decision.kept else None,
-        "trace": {"S": decision.trace} if decision.trace else None,
-    }
-    return item | {name: value for name, value in optional.items() if value is not None}
+    verdict = decision.verdict
+    if decision.score is not None:
+        item["score"] = {"N": repr(decision.score)}
+    if decision.model:
+        item["model"] = {"S": decision.model}
+    if decision.absent:
+        item["reasons"] = {"L": [{"S": decision.absent}]}
+    elif decision.reasons:
+        item["reasons"] = {"L": [_reason(reason) for reason in decision.reasons]}
+    if verdict.rules:
+        item["rules"] = {"L": [{"S": name} for name in verdict.rules]}
+    if verdict.propensity is not None:
+        item["propensity"] = {"N": repr(verdict.propensity)}
+    if decision.challenger and decision.challenger_score is not None:
+        score = {"N": repr(decision.challenger_score)}
+        item["challenger"] = {"M": {"model": {"S": decision.challenger}, "score": score}}
+    if decision.entities:
+        item["entities"] = {"M": {name: {"S": value} for name, value in decision.entities.items()}}
+    if decision.kept:
+        item["kept"] = {"M": decision.kept}
+    if decision.trace:
+        item["trace"] = {"S": decision.trace}
+    return item if len(decision.kept) + len(verdict.rules) <= ALWAYS_FIT else fitting(item)
+
+
+def fitting(item: Item) -> Item:
+    """The item, without what would make it too large for the table: the last of its kept fields, then of its
+    rules. `cut` names what is not whole.
+    """
+    kept, rules = item.get("kept", _NO_FIELDS)["M"], item.get("rules", _NO_REASONS)["L"]
+    left = _ROOM_BYTES
+    some: dict[str, Value] = {}
+    for name, value in kept.items():
+        left -= item_bytes({name: value})
+        if left >= 0:
+            some[name] = value
+    left = _ROOM_BYTES
+    fired = [rule for rule in rules if (left := left - item_bytes({"": rule})) >= 0]
+    cut = [n for n, less in (("kept", len(some) < len(kept)), ("rules", len(fired) < len(rules))) if less]
+    parts: Item = {"kept": {"M": some}, "rules": {"L": fired}}
+    if cut:
+        item = item | {"cut": {"L": [{"S": name} for name in cut]}}
+    return item | {name: value for name, value in parts.items() if name in item}
 
 
 def kept_values(spec: Spec, kept: Sequence[Any]) -> dict[str, Value]:
-    """The kept fields of a row by name, decimals as the numbers they are; a missing one is left out."""
+    """The kept fields of a row by name, decimals as the numbers they are; a missing one is left out. A float
+    that the table's numbers cannot hold is its text.
+    """
     named = zip(spec.event.keep, kept, strict=True)
     return {n: _kept(v, spec.fields[n].digits) for n, v in named if v is not None}
 
@@ -108,7 +154,8 @@ def stub_item(label: Label) -> Item:
 def _reason(reason: Reason) -> Value:
     numbers = {"value": reason.value, "median": reason.median, "contribution": reason.contribution}
     known = {name: {"N": repr(number)} for name, number in numbers.items() if number is not None}
-    return {"M": {"feature": {"S": reason.feature}, **known}}
+    told = {"text": {"S": reason.text}} if reason.text else {}
+    return {"M": {"feature": {"S": reason.feature}, **known, **told}}
 
 
 def _kept(value: Any, digits: int) -> Value:
@@ -116,7 +163,19 @@ def _kept(value: Any, digits: int) -> Value:
         return {"BOOL": value}
     if isinstance(value, str):
         return {"S": value}
-    return {"N": format(Decimal(value).scaleb(-digits), "f") if digits else repr(value)}
+    if isinstance(value, float) and not _LEAST <= abs(value) < _MOST and value:
+        return {"S": repr(value)}
+    return {"N": _decimal(value, digits) if digits else repr(value)}
+
+
+def _decimal(value: int, digits: int) -> str:
+    """The number value x 10^-digits.
+
+    >>> [_decimal(value, 2) for value in (31000, -5, 0)]
+    ['310.00', '-0.05', '0.00']
+    """
+    text = str(abs(value)).rjust(digits + 1, "0")
+    return f"{'-' if value < 0 else ''}{text[:-digits]}.{text[-digits:]}"
 
 
 def number(value: int) -> Value:

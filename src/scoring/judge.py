@@ -2,27 +2,35 @@
 flagged.
 """
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from common.telemetry import count
+from common.errors import ModelRefusedError
+from common.telemetry import count, logger
+from common.tracing import step
 from scoring import bundle as bundles
 from scoring import policy as policies
-from scoring.model import Floats, Model, Scores
+from scoring.comparisons import Moments
+from scoring.model import Model, Scores
 from scoring.policy import Policy, Verdict
-from scoring.reasons import Reason, explain
+from scoring.reasons import Reason, explain, tell
 from scoring.rules import Batch, Rules
-from scoring.serving import Serving
+from scoring.serving import MODEL_UNAVAILABLE, Serving
 from stream_features.spec import Spec
 
 FEATURES_MISSING = "features_missing"
+SCORE_MISSING = "score_missing"
+"""The model gave no number for this row, as a model can that was not trained with missing values."""
+_COMPILED = 32
+"""So many policies are kept compiled, for so many specs, before the oldest is dropped."""
 
 
 class Judged(NamedTuple):
     """What became of a batch, a row each: `scores` is None when the fallback decided, and `absent` says
-    why.
+    why. `challenger` is the version of the model that scored beside the one in use, if one did.
     """
 
     model: str | None
@@ -31,41 +39,108 @@ class Judged(NamedTuple):
     scores: Scores | None
     verdicts: Sequence[Verdict]
     reasons: Sequence[Sequence[Reason]]
+    challenger: str | None = None
+    challenger_scores: Scores | None = None
 
     def score(self, row: int) -> float | None:
-        """The score of a row, or None without a model."""
-        return None if self.scores is None else float(self.scores[row])
+        """The score of a row, or None where there is none."""
+        return _number(self.scores, row)
+
+    def absence(self, row: int) -> str:
+        """Why a row has no score; "" if it has one."""
+        return self.absent or (SCORE_MISSING if self.score(row) is None else "")
+
+    def challenger_score(self, row: int) -> float | None:
+        """The challenger's score of a row, or None where there is none."""
+        return _number(self.challenger_scores, row)
 
 
 class Judge:
-    """Applies a policy to what the model in use says; compiles the policy once a spec."""
+    """Applies the policy in use to what the models in use say; compiles a policy once a spec."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._rules: dict[str, Rules] = {}
+    def __init__(self) -> None:
+        self._rules: dict[tuple[str, str], Rules] = {}
 
-    def judge(self, serving: Serving, spec: Spec | None, batch: Batch) -> Judged:
+    def judge(
+        self,
+        serving: Serving,
+        spec: Spec | None,
+        batch: Batch,
+        draws: Scores | None = None,
+        at_ms: Moments | None = None,
+    ) -> Judged:
         """Decide every row of a batch of one spec; an unknown spec (None) is one that lacks the model's
         features.
-        """
-        columns = _columns(serving.model, spec)
-        model = serving.model if columns is not None else None
-        absent = serving.absent if serving.model is None else "" if model else FEATURES_MISSING
-        rows = len(batch.features)
-        count("FeaturesMissing" if absent == FEATURES_MISSING else "ModelMissing", rows if absent else 0)
-        inputs = batch.features[:, columns] if model and columns is not None else batch.features
-        scores = model.scores(inputs) if model else None
-        limits = self._policy.limits(model.version, model.bundle.thresholds) if model else None
-        severity = policies.by_score(scores, rows, limits, self._policy.fallback)
-        verdicts = policies.apply(severity, self._rules_for(spec).fired(batch) if spec else [])
-        reasons = _reasons(model, inputs, verdicts) if model else [[]] * rows
-        version = model.version if model else None
-        return Judged(version, self._policy.version, absent, scores, verdicts, reasons)
 
-    def _rules_for(self, spec: Spec) -> Rules:
-        if spec.sha256 not in self._rules:
-            self._rules[spec.sha256] = Rules(self._policy, spec)
-        return self._rules[spec.sha256]
+        `draws` [n] in [0, 1) are the rows' chances in a control share; None: it has no say. `at_ms`, for all
+        rows or int64 [n], is when listed values must not have expired; None: now.
+        """
+        policy, rows = serving.policy, len(batch.features)
+        with step("model", rows=rows):
+            model, absent, scores = _scored(serving, spec, batch)
+        with step("policy"):
+            limits = policy.limits(model.version, model.bundle.thresholds) if model else None
+            severity = policies.by_score(scores, rows, limits, policy.fallback)
+            now_ms = time.time_ns() // 1_000_000 if at_ms is None else at_ms
+            fired = self._rules_for(policy, spec).fired(batch, now_ms) if spec else []
+            verdicts = policies.apply(policy, severity, fired, draws)
+        with step("reasons"):
+            reasons = _reasons(model, spec, batch, verdicts) if model and spec else [()] * rows
+        challenger, its_scores = _challenge(serving.challenger, spec, batch)
+        version = model.version if model else None
+        return Judged(version, policy.version, absent, scores, verdicts, reasons, challenger, its_scores)
+
+    def _rules_for(self, policy: Policy, spec: Spec) -> Rules:
+        key = (policy.version, spec.sha256)
+        if key not in self._rules:
+            while len(self._rules) >= _COMPILED:
+                del self._rules[next(iter(self._rules))]
+            self._rules[key] = Rules(policy, spec)
+        return self._rules[key]
+
+
+def _scored(serving: Serving, spec: Spec | None, batch: Batch) -> tuple[Model | None, str, Scores | None]:
+    """The model that scored and its scores, or why there are none."""
+    model, rows = serving.model, len(batch.features)
+    if model is None:
+        count("ModelMissing", rows)
+        return None, serving.absent, None
+    columns = _columns(model, spec)
+    if columns is None:
+        count("FeaturesMissing", rows)
+        return None, FEATURES_MISSING, None
+    try:
+        scores = model.scores(batch.features[:, columns])
+    except ModelRefusedError as error:
+        count("ModelRefused")
+        count("ModelMissing", rows)
+        logger().error("champion did not score", extra={"error": str(error), "version": model.version})
+        return None, MODEL_UNAVAILABLE, None
+    count("ScoresMissing", int(np.isnan(scores).sum()))
+    return model, "", scores
+
+
+def _challenge(model: Model | None, spec: Spec | None, batch: Batch) -> tuple[str | None, Scores | None]:
+    """The challenger's version and scores, or nothing where it cannot score these rows: it decides nothing,
+    so it disturbs nothing.
+    """
+    if model is None:
+        return None, None
+    try:
+        columns = _columns(model, spec)
+        if columns is None:
+            raise ModelRefusedError("the spec lacks one of its features")
+        return model.version, model.scores(batch.features[:, columns])
+    except ModelRefusedError as error:
+        count("ChallengerFailed", len(batch.features))
+        logger().warning("challenger did not score", extra={"error": str(error), "version": model.version})
+        return None, None
+
+
+def _number(scores: Scores | None, row: int) -> float | None:
+    if scores is None or np.isnan(scores[row]):
+        return None
+    return float(scores[row])
 
 
 def _columns(model: Model | None, spec: Spec | None) -> list[int] | None:
@@ -75,12 +150,14 @@ def _columns(model: Model | None, spec: Spec | None) -> list[int] | None:
     return bundles.columns(model.bundle, spec.feature_names, spec.definition_hashes)
 
 
-def _reasons(model: Model, inputs: Floats, verdicts: Sequence[Verdict]) -> list[Sequence[Reason]]:
+def _reasons(model: Model, spec: Spec, batch: Batch, verdicts: Sequence[Verdict]) -> list[Sequence[Reason]]:
     """Reasons of the rows that are not approved; none for the others."""
+    inputs = batch.features[:, _columns(model, spec)]
     flagged = [row for row, verdict in enumerate(verdicts) if verdict.decision != "approve"]
     names = [feature.name for feature in model.bundle.features]
     explained = explain(model.scores, names, model.medians(), inputs[np.array(flagged, np.intp)])
+    features = {feature.name: feature for feature in spec.features}
     reasons: list[Sequence[Reason]] = [()] * len(verdicts)
     for row, found in zip(flagged, explained, strict=True):
-        reasons[row] = found
+        reasons[row] = [tell(reason, features[reason.feature]) for reason in found]
     return reasons

@@ -47,8 +47,13 @@ class Model:
         return self.bundle.version
 
     def raw_scores(self, features: Floats) -> Floats:
-        """P(positive) of each row as the graph gives it; columns in the bundle's order, NaN where missing."""
-        scores: Floats = self._session.run(self._outputs, {self._input: features})[0].reshape(-1)
+        """P(positive) of each row as the graph gives it; columns in the bundle's order, NaN where missing.
+        ModelRefusedError if ONNX Runtime fails.
+        """
+        try:
+            scores: Floats = self._session.run(self._outputs, {self._input: features})[0].reshape(-1)
+        except Exception as error:  # ONNX Runtime's errors have no base of their own
+            raise ModelRefusedError(f"model {self.version}: does not score: {_line(error)}") from error
         return scores
 
     def scores(self, features: Floats) -> Scores:
@@ -62,10 +67,7 @@ class Model:
         return np.array([np.nan if f.median is None else f.median for f in self.bundle.features], np.float32)
 
     def _try_one_row(self) -> None:
-        try:
-            score = self.raw_scores(self.medians()[np.newaxis, :])
-        except Exception as error:  # ONNX Runtime's errors have no base of their own
-            raise ModelRefusedError(f"model {self.version}: does not score a row: {_line(error)}") from error
+        score = self.raw_scores(self.medians()[np.newaxis, :])
         if score.shape != (1,) or score.dtype != np.float32 or not 0.0 <= float(score[0]) <= 1.0 + 1e-6:
             raise ModelRefusedError(
                 f"model {self.version}: one row gives {score.dtype} {score}, not one float32 probability"

@@ -2,13 +2,15 @@
 again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common.errors import InvalidInputError, ModelRefusedError, TransientError
-from common.telemetry import meter
+from common.aws import Backoff, RemainingMs
+from common.errors import ModelRefusedError, TransientError
+from common.telemetry import logger, meter
 from stream_features import spec as specs
 from stream_features.spec import Spec
 
@@ -47,21 +49,41 @@ class Specs:
     S3.
     """
 
-    def __init__(self, own: Spec | None, s3: Any, bucket: str) -> None:
-        self._s3, self._bucket = s3, bucket
+    def __init__(self, own: Spec | None, s3: Any, bucket: str, backoff: Backoff | None = None) -> None:
+        self._s3, self._bucket, self._backoff = s3, bucket, backoff or Backoff()
         self._known: dict[str, Spec] = {own.sha256: own} if own else {}
 
     def get(self, sha256: str) -> Spec | None:
-        """The spec, or None if none of that sha was ever published; TransientError if S3 does not answer."""
+        """The spec, or None if none of that sha was ever published, or something else in its place;
+        TransientError if S3 does not answer.
+        """
         if sha256 not in self._known:
             data = _get(self._s3, self._bucket, f"specs/{sha256}.json")
             if data is None:
                 return None
-            spec = specs.from_json(data)
-            if spec.sha256 != sha256:
-                raise InvalidInputError(f"specs/{sha256}.json holds the spec {spec.sha256}")
+            spec = _spec(data)
+            if spec is None or spec.sha256 != sha256:
+                logger().error("a spec is not what its name says", extra={"spec": sha256})
+                return None
             self._known[sha256] = spec
         return self._known[sha256]
+
+    def wait_for(self, sha256s: Iterable[str], remaining_ms: RemainingMs) -> None:
+        """Use the time that is left to read these, so that the next delivery finds them: it comes at once."""
+        for sha256 in sha256s:
+            for _ in self._backoff.tries(remaining_ms):
+                try:
+                    self.get(sha256)
+                except TransientError:
+                    continue
+                break
+
+
+def _spec(data: bytes) -> Spec | None:
+    try:
+        return specs.from_json(data)
+    except msgspec.MsgspecError:
+        return None
 
 
 def _get(s3: Any, bucket: str, key: str) -> bytes | None:

@@ -1,5 +1,7 @@
-"""What a pointer says: which version is in use, the hash of its `bundle.json`, and what was in use before it.
-Pure.
+"""What a pointer says: which version is in use, the hash of its content, and what was in use before it. Pure.
+
+There are three: `champion` and `challenger` name bundles, `policy` names a policy. A pointer that was never
+written and one that points to nothing mean the same: no model, no challenger, the policy that ships.
 """
 
 import msgspec
@@ -7,20 +9,25 @@ import msgspec
 from common.errors import ModelRefusedError
 from scoring.bundle import BUNDLE_FILE, MODEL_FILE
 
-CHAMPION = "champion"
+CHAMPION, CHALLENGER, POLICY = "champion", "challenger", "policy"
+ALL = (CHAMPION, CHALLENGER, POLICY)
 
 
 class Version(msgspec.Struct, frozen=True):
-    """A registered bundle: `sha256` is of its `bundle.json`, which holds the hash of `model.onnx`."""
+    """Something published: `sha256` is of a bundle's `bundle.json` (which holds the hash of `model.onnx`), or
+    of a policy's text.
+    """
 
     version: str
     sha256: str
 
 
+NOTHING = Version("", "")
+"""What a pointer points to that was withdrawn."""
+
+
 class Pointer(msgspec.Struct, frozen=True):
-    """The value of an SSM parameter `<prefix>/champion`, as JSON. `at` is RFC 3339, `reason` is for
-    people.
-    """
+    """The value of an SSM parameter `<prefix>/<name>`, as JSON. `at` is RFC 3339, `reason` is for people."""
 
     version: str
     sha256: str
@@ -30,7 +37,7 @@ class Pointer(msgspec.Struct, frozen=True):
 
     @property
     def current(self) -> Version:
-        """The version it points to."""
+        """The version it points to, or NOTHING."""
         return Version(self.version, self.sha256)
 
 
@@ -55,3 +62,8 @@ def bundle_key(version: str) -> str:
 def model_key(version: str) -> str:
     """Where a version's `model.onnx` lies in the data bucket."""
     return f"models/{version}/{MODEL_FILE}"
+
+
+def policy_key(version: str) -> str:
+    """Where a policy's text lies in the data bucket."""
+    return f"policies/{version}.toml"

@@ -1,44 +1,57 @@
-"""What becomes of a scored event. Pure: `policy.toml` as plain data, compiled once a spec, applied to
-columns.
+"""What becomes of a scored event: a policy as plain data, applied to columns. Pure.
 
 The score decides by thresholds, rules may only make it more severe (block > review > approve), and the first
-rule that fires with `override` decides alone. Without a score the fallback stands in for the thresholds.
+rule that fires with `override` decides alone. Without a score the fallback stands in for the thresholds. A
+control share of the blocks that no override made is let through. `force` comes before all of it.
 """
 
 import hashlib
-import tomllib
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from common.errors import InvalidInputError
 from scoring.bundle import Thresholds
 
 Action = Literal["approve", "review", "block"]
 ACTIONS: tuple[Action, ...] = ("approve", "review", "block")
 """By severity."""
+_BLOCK = ACTIONS.index("block")
+
+FORCE, CONTROL, SHADOW = "force", "control", "shadow:"
+"""What decisions name beside the policy's own rules: forced; let through as control; before one in shadow."""
 
 Mask = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.float64]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Scalar = str | bool | int | float
+Severity = npt.NDArray[np.int8]
+Scalar = str | bool | int | Decimal
+
+FOREVER_MS = 2**63 - 1
 
 
-class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A comparison of one feature or one kept field. A missing value fulfils none."""
+class Value(NamedTuple):
+    """What something is compared with, for decisions before `until_ms`."""
 
-    feature: str | None = None
-    field: str | None = None
-    above: float | None = None
-    below: float | None = None
-    equals: Scalar | None = None
-    in_: tuple[Scalar, ...] | None = msgspec.field(default=None, name="in")
+    value: Scalar
+    until_ms: int = FOREVER_MS
 
 
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Condition(NamedTuple):
+    """A comparison of one feature, kept field or entity (`of`), with one value above or below, or any of
+    many. A missing value fulfils none. `listed` names the list that the values are from.
+    """
+
+    of: Literal["feature", "field", "entity"]
+    name: str
+    test: Literal["above", "below", "in"]
+    values: tuple[Value, ...]
+    listed: str = ""
+    line: int = 0
+
+
+class Rule(NamedTuple):
     """Fires where all of `all` and, if given, one of `any` hold."""
 
     name: str
@@ -46,28 +59,29 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     all: tuple[Condition, ...] = ()
     any: tuple[Condition, ...] = ()
     override: bool = False
-    mode: Literal["live", "shadow"] = "live"
+    shadow: bool = False
 
-
-class _Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    review: Share
-    block: Share
-
-
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    fallback: Action = "approve"
-    thresholds: dict[str, _Limits] = {}
-    rule: tuple[Rule, ...] = ()
-    drift: dict[str, Any] = {}
+    @property
+    def shown(self) -> str:
+        """Its name in a decision."""
+        return SHADOW + self.name if self.shadow else self.name
 
 
 class Policy(NamedTuple):
-    """A parsed policy; `version` is the hash of its text, `thresholds` are by model version."""
+    """A parsed policy. `version` is the beginning of its text's sha256; `thresholds` are by model version;
+    `monitoring` holds the tables that only the monitor reads.
+    """
 
     version: str
-    fallback: Action
-    thresholds: dict[str, Thresholds]
-    rules: tuple[Rule, ...]
+    fallback: Action = "approve"
+    thresholds: Mapping[str, Thresholds] = {}
+    rules: tuple[Rule, ...] = ()
+    lists: Mapping[str, tuple[Value, ...]] = {}
+    control_share: float = 0.0
+    daily_review_capacity: int | None = None
+    force: Action | None = None
+    monitoring: Mapping[str, Mapping[str, Any]] = {}
+    source: str = "policy.toml"
 
     def limits(self, model_version: str, proposed: Thresholds) -> Thresholds:
         """The thresholds for a model: the policy's if it names that version, else the bundle's own."""
@@ -75,73 +89,94 @@ class Policy(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """A decision and the names of the rules that fired (those in shadow as `shadow:<name>`)."""
+    """A decision and the names of the rules that fired (those in shadow as `shadow:<name>`).
+
+    `propensity` is the probability with which this decision was chosen, where a control share had a say.
+    """
 
     decision: Action
     rules: tuple[str, ...]
+    propensity: float | None = None
 
 
-def parse(text: str, source: str = "policy.toml") -> Policy:
-    """The policy written in `text`; InvalidInputError says where it is wrong."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInputError(f"{source}: not valid TOML: {error}") from error
-    try:
-        file = msgspec.convert(data, _File)
-    except msgspec.ValidationError as error:
-        raise InvalidInputError(f"{source}: {error}") from error
-    _check(file, source)
-    limits = {v: Thresholds(review=t.review, block=t.block) for v, t in file.thresholds.items()}
-    return Policy(hashlib.sha256(text.encode()).hexdigest()[:16], file.fallback, limits, file.rule)
+def draw(id_: str, version: str) -> float:
+    """The chance of one event under one policy, in [0, 1): always the same, unrelated to any other's."""
+    digest = hashlib.blake2b(f"{version}\0{id_}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) / 2**53
 
 
-def by_score(
-    scores: Scores | None, count: int, limits: Thresholds | None, fallback: Action
-) -> npt.NDArray[np.int8]:
-    """Severity of each row by its score (>= review, >= block); the fallback's where there are no scores."""
-    if scores is None or limits is None:
-        return np.full(count, ACTIONS.index(fallback), np.int8)
-    return ((scores >= limits.review) | (scores >= limits.block)).astype(np.int8) + (scores >= limits.block)
+def draws(policy: Policy, ids: Sequence[str]) -> Scores | None:
+    """The draw of each event; None under a policy that draws nothing."""
+    if not policy.control_share or policy.force:
+        return None
+    return np.array([draw(id_, policy.version) for id_ in ids], np.float64)
 
 
-def apply(severity: npt.NDArray[np.int8], fired: Sequence[tuple[Rule, Mask]]) -> list[Verdict]:
-    """The verdict of each row from its severity by score and the masks of the rules, in the policy's
-    order.
+def by_score(scores: Scores | None, count: int, limits: Thresholds | None, fallback: Action) -> Severity:
+    """Severity of each row by its score (>= review, >= block); the fallback's where there is none (NaN)."""
+    severity = np.full(count, ACTIONS.index(fallback), np.int8)
+    if scores is not None and limits is not None:
+        blocked = scores >= limits.block
+        reached = ((scores >= limits.review) | blocked).astype(np.int8) + blocked
+        np.copyto(severity, reached, where=~np.isnan(scores))
+    return severity
+
+
+def apply(
+    policy: Policy, severity: Severity, fired: Sequence[tuple[Rule, Mask]], draws: Scores | None = None
+) -> list[Verdict]:
+    """The verdict of each row from its severity by score, the masks of the policy's rules in its order, and
+    its draw in [0, 1) (None: no row is drawn as control).
     """
+    final, overridden = _by_rules(severity, fired)
+    names: dict[int, list[str]] = {}
+    for rule, mask in fired:
+        _name(names, rule.shown, mask)
+    chances: dict[int, float] = {}
+    if policy.force:
+        final[:] = ACTIONS.index(policy.force)
+        return [_forced(policy.force, names.get(row, ())) for row in range(len(final))]
+    if policy.control_share and draws is not None:
+        would_block = (final == _BLOCK) & ~overridden
+        control = would_block & (draws < policy.control_share)
+        chances = _chances(would_block, control, policy.control_share)
+        final[control] = ACTIONS.index("approve")
+        _name(names, CONTROL, control)
+    verdicts = [_PLAIN[level] for level in final.tolist()]
+    for row in names.keys() | chances.keys():
+        rules = tuple(names.get(row, ()))
+        verdicts[row] = Verdict(verdicts[row].decision, rules, chances.get(row))
+    return verdicts
+
+
+_PLAIN = tuple(Verdict(action, ()) for action in ACTIONS)
+
+
+def _by_rules(severity: Severity, fired: Sequence[tuple[Rule, Mask]]) -> tuple[Severity, Mask]:
+    """The severity after the live rules, and where an override decided it."""
     overridden = np.zeros(len(severity), bool)
     final = severity.copy()
     for rule, mask in fired:
-        if rule.override and rule.mode == "live":
+        if rule.override and not rule.shadow:
             final[mask & ~overridden] = ACTIONS.index(rule.decision)
             overridden |= mask
     for rule, mask in fired:
-        if not rule.override and rule.mode == "live":
+        if not rule.override and not rule.shadow:
             more = mask & ~overridden
             final[more] = np.maximum(final[more], ACTIONS.index(rule.decision))
-    names: list[tuple[str, ...]] = [()] * len(severity)
-    for rule, mask in fired:
-        name = rule.name if rule.mode == "live" else f"shadow:{rule.name}"
-        for row in np.flatnonzero(mask):
-            names[row] += (name,)
-    return [Verdict(ACTIONS[level], rules) for level, rules in zip(final.tolist(), names, strict=True)]
+    return final, overridden
 
 
-def _check(file: _File, source: str) -> None:
-    """What the types cannot say."""
-    names = [rule.name for rule in file.rule]
-    for rule in file.rule:
-        where = f"{source}: rule {rule.name!r}"
-        if not rule.name or names.count(rule.name) > 1:
-            raise InvalidInputError(f"{where}: every rule needs a name of its own")
-        if not rule.all and not rule.any:
-            raise InvalidInputError(f"{where}: has neither `all` nor `any`, so it would always fire")
-        for condition in (*rule.all, *rule.any):
-            if (condition.feature is None) == (condition.field is None):
-                raise InvalidInputError(f"{where}: a condition names either a `feature` or a `field`")
-            tests = (condition.above, condition.below, condition.equals, condition.in_)
-            if sum(test is not None for test in tests) != 1:
-                raise InvalidInputError(f"{where}: a condition has one of above, below, equals, in")
-    for version, limits in file.thresholds.items():
-        if limits.block < limits.review:
-            raise InvalidInputError(f"{source}: thresholds.{version}: block is below review")
+def _name(names: dict[int, list[str]], name: str, mask: Mask) -> None:
+    for row in np.flatnonzero(mask).tolist():
+        names.setdefault(row, []).append(name)
+
+
+def _chances(would_block: Mask, control: Mask, share: float) -> dict[int, float]:
+    """How likely each would-be block was to become what it became."""
+    kept = round(1 - share, 9)
+    return {row: share if control[row] else kept for row in np.flatnonzero(would_block).tolist()}
+
+
+def _forced(action: Action, rules: Sequence[str]) -> Verdict:
+    return Verdict(action, (FORCE, *rules))

@@ -1,65 +1,51 @@
-"""An answer at once: features of an event as of now, by the kernel that serves the stream, and nothing
-written.
+"""An answer at once: features of an event as of now, by the kernel that serves the stream, and a decision
+that stands. State is read and never written.
 
-State is read as it stands, so it lags the stream by the stream's own latency; an event that is on the stream
-already is in it. Several events in one call do not see each other.
+State lags the stream by the stream's own latency; an event that is on the stream already is in it. Several
+events in one call do not see each other.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from common.aws import RemainingMs
-from common.errors import InvalidInputError, RecordRefusedError
-from common.telemetry import count
+from common.telemetry import count, follow, note
+from common.tracing import annotate, step
+from scoring import policy as policies
+from scoring.answers import Answer, answers
+from scoring.asked import Asked, Reader
+from scoring.items import Decision, Item, kept_values, to_item
 from scoring.judge import Judged
 from scoring.model import Floats
+from scoring.problems import ProblemError
+from scoring.record import Held, record
 from scoring.rules import Batch
 from scoring.wiring import Wiring
 from stream_features.events import Event
 from stream_features.kernel import Columns, Group, fold
-from stream_features.state import kernel_blob
-
-Answer = dict[str, Any]
+from stream_features.spec import Spec
+from stream_features.store import read_states
 
 
 def predict(
-    wiring: Wiring, bodies: Sequence[bytes], remaining_ms: RemainingMs
-) -> list[Answer | RecordRefusedError]:
-    """An answer, or what is wrong with it, for each event as JSON; TransientError if state cannot be read."""
+    wiring: Wiring, reader: Reader, bodies: Sequence[bytes], remaining_ms: RemainingMs
+) -> list[Answer | ProblemError]:
+    """An answer, or what is wrong with it, for each body; TransientError if state cannot be read."""
     now_ms = time.time_ns() // 1_000_000
-    decoded = [_decode(wiring, body, now_ms) for body in bodies]
-    events = [found for found in decoded if isinstance(found, Event)]
-    features = as_of_now(wiring, events, remaining_ms)
-    judged = wiring.judge.judge(
-        wiring.champion.current(), wiring.spec, Batch(features, [event.kept for event in events])
-    )
-    answers = iter(_answers([event.id for event in events], features, wiring, judged))
-    count("RowsScored", len(events) if judged.model else 0)
-    return [next(answers) if isinstance(found, Event) else found for found in decoded]
-
-
-def predict_vector(wiring: Wiring, features: Mapping[str, Any]) -> Answer:
-    """An answer for a caller's own feature values; InvalidInputError names one that is unknown, absent or
-    no number.
-    """
-    names = wiring.spec.feature_names
-    unknown, absent = [n for n in features if n not in names], [n for n in names if n not in features]
-    if unknown or absent:
-        wrong = (
-            f"unknown feature {unknown[0]!r}"
-            if unknown
-            else f"feature {absent[0]!r} is missing (null is allowed)"
-        )
-        raise InvalidInputError(f"features: {wrong}")
-    vector = np.array([[_number(name, features[name]) for name in names]], np.float32)
-    kept = [(None,) * len(wiring.spec.event.keep)]
-    judged = wiring.judge.judge(wiring.champion.current(), wiring.spec, Batch(vector, kept))
-    count("RowsScored", 1 if judged.model else 0)
-    return _answers([None], vector, wiring, judged)[0]
+    with step("decode"):
+        read = [_read(reader, body, now_ms) for body in bodies]
+    asked = [each for each in read if isinstance(each, Asked)]
+    follow(each.event.trace for each in asked if each.event)
+    annotate(batch_size=len(asked))
+    with step("features"):
+        features = _features(wiring, asked, remaining_ms)
+    with step("score"):
+        items = _decided(wiring, asked, features)
+    held = record(wiring, asked, items, remaining_ms)
+    told = iter(_told(wiring, held))
+    return [next(told) if isinstance(each, Asked) else each for each in read]
 
 
 def as_of_now(wiring: Wiring, events: Sequence[Event], remaining_ms: RemainingMs) -> Floats:
@@ -67,50 +53,73 @@ def as_of_now(wiring: Wiring, events: Sequence[Event], remaining_ms: RemainingMs
     entities = [entity.name for entity in wiring.spec.entities]
     keys = [[f"{n}#{v}" for n, v in zip(entities, event.entities, strict=True)] for event in events]
     wanted = list({key for own in keys for key in own})
-    items = wiring.db.batch_get(wiring.settings.state_table, wanted, ("pk", "s"), remaining_ms)
-    blobs = {item["pk"]["S"]: kernel_blob(item["s"]["B"]) for item in items}
+    blobs = read_states(wiring.db, wiring.settings.state_table, wiring.spec, wanted, remaining_ms)
     codes, apply = np.arange(len(events), dtype=np.int32), np.ones(len(events), np.bool_)
     groups = [Group(codes, [blobs.get(own[n], b"") for own in keys], apply) for n in range(len(entities))]
     return fold(wiring.spec, Columns.from_records(wiring.spec, events), groups).features
 
 
-def _decode(wiring: Wiring, body: bytes, now_ms: int) -> Event | RecordRefusedError:
+def _read(reader: Reader, body: bytes, now_ms: int) -> Asked | ProblemError:
     try:
-        found = wiring.decoder.decode(body, now_ms)
-    except RecordRefusedError as error:
-        return error
-    if isinstance(found, Event):
-        return found
-    return RecordRefusedError("is_label", "type: a label is not scored; put it on the stream")
+        return reader.read(body, now_ms)
+    except ProblemError as problem:
+        return problem
 
 
-def _number(name: str, value: Any) -> float:
-    if value is None:
-        return float("nan")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInputError(f"features: {name!r} must be a number or null")
-    return float(value)
+def _features(wiring: Wiring, asked: Sequence[Asked], remaining_ms: RemainingMs) -> Floats:
+    """A row [F] for each: a ready vector as it is, an event's as of now."""
+    features = np.empty((len(asked), len(wiring.spec.features)), np.float32)
+    events = [each.event for each in asked if each.event is not None]
+    if events:
+        features[[each.event is not None for each in asked]] = as_of_now(wiring, events, remaining_ms)
+    for row, each in enumerate(asked):
+        if each.vector is not None:
+            features[row] = each.vector
+    return features
 
 
-def _answers(ids: Sequence[str | None], features: Floats, wiring: Wiring, judged: Judged) -> list[Answer]:
-    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    answers: list[Answer] = []
-    for row, id_ in enumerate(ids):
-        score = judged.score(row)
-        reasons: list[Any] = [reason._asdict() for reason in judged.reasons[row]]
-        values = zip(wiring.spec.feature_names, features[row], strict=True)
-        answers.append(
-            {
-                "id": id_,
-                "decision": judged.verdicts[row].decision,
-                "score": score,
-                "confidence": None if score is None else round(max(score, 1 - score), 6),
-                "reasons": [judged.absent] if judged.absent else reasons,
-                "rules": judged.verdicts[row].rules,
-                "features": {n: None if np.isnan(v) else float(str(v)) for n, v in values},
-                "model": judged.model,
-                "policy": judged.policy,
-                "time": at,
-            }
+def _decided(wiring: Wiring, asked: Sequence[Asked], features: Floats) -> list[Item]:
+    """The item of each row's decision, not stored yet; a vector's has no id and is never stored."""
+    nothing = (None,) * len(wiring.spec.event.keep)
+    kept = [each.event.kept if each.event else nothing for each in asked]
+    serving = wiring.serving.current()
+    version = serving.model.version if serving.model else serving.absent
+    note(model_version=version)
+    annotate(model_version=version)
+    draws = policies.draws(serving.policy, [each.event.id if each.event else "" for each in asked])
+    if draws is not None:
+        draws[[each.event is None for each in asked]] = 1.0  # a vector is nobody's: no control for it
+    judged = wiring.judge.judge(serving, wiring.spec, Batch(features, kept), draws)
+    count("RowsScored", len(asked) if judged.model else 0)
+    return [_item(wiring.spec, each, judged, row, features[row]) for row, each in enumerate(asked)]
+
+
+def _item(spec: Spec, asked: Asked, judged: Judged, row: int, vector: Floats) -> Item:
+    event, now_ms = asked.event, time.time_ns() // 1_000_000
+    item = to_item(
+        Decision(
+            id=event.id if event else "",
+            entity=event.entities[0] if event else "",
+            event_time_ms=event.time_ms if event else now_ms,
+            arrival_ms=event.arrival_ms if event else now_ms,
+            scored_at_ms=now_ms,
+            score=judged.score(row),
+            verdict=judged.verdicts[row],
+            reasons=judged.reasons[row],
+            absent=judged.absence(row),
+            model=judged.model,
+            policy=judged.policy,
+            spec_sha=spec.sha256,
+            features=vector.tobytes(),
+            kept=kept_values(spec, event.kept) if event else {},
+            trace=event.trace if event else None,
+            source="api",
         )
-    return answers
+    )
+    return item | {"request": {"B": asked.digest}}
+
+
+def _told(wiring: Wiring, held: Sequence[Held]) -> list[Answer | ProblemError]:
+    """Answers for what is held, in order."""
+    told = iter(answers([each for each in held if not isinstance(each, ProblemError)], wiring.specs.get))
+    return [each if isinstance(each, ProblemError) else next(told) for each in held]

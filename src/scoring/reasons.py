@@ -11,30 +11,40 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from stream_features.spec import Feature
+
 Floats = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
 
 TOP = 3
+USUAL = "{name} is {value}, usually {median}"
+"""How a feature is told for which the spec has no `reason`."""
+
+MOST_CHARACTERS = 400
+"""Longer texts are cut: a long name, told often, must not push a decision over what a table takes."""
+
 _LIMIT = 1e-4
 """Scores nearer to 0 or 1 count as this near: the log-odds of a unanimous forest would be infinite."""
+_FLAGS = frozenset({"one_of", "is_weekend", "hour_between", "is_new", "same_as_last"})
 
 
 class Reason(NamedTuple):
-    """A feature of this row, its value (None: missing), the training median, and by how much it raises the
-    log-odds.
+    """A feature of this row, its value (None: missing, or no finite number), the training median, by how much
+    it raises the log-odds, and that in words.
     """
 
     feature: str
     value: float | None
     median: float | None
     contribution: float
+    text: str = ""
 
 
 def explain(
     score: Callable[[Floats], Scores], names: Sequence[str], medians: Floats, rows: Floats
 ) -> list[list[Reason]]:
-    """The TOP reasons of each row, strongest first, by one call of `score` with (1 + features) x rows
-    rows.
+    """The TOP reasons of each row, strongest first, by one call of `score` with (1 + features) x rows rows;
+    without words (`tell`). A row whose score is no number has none.
     """
     count, width = rows.shape
     if not count:
@@ -55,6 +65,22 @@ def explain(
     ]
 
 
+def tell(reason: Reason, feature: Feature) -> Reason:
+    """The reason in the words that the spec has for its feature.
+
+    >>> tell(Reason("night", 1.0, 0.0, 0.8), Feature("night", "hour_between", "", reason="at night: {value}"))
+    Reason(feature='night', value=1.0, median=0.0, contribution=0.8, text='at night: yes')
+    """
+    shown = _yes_or_no if feature.op in _FLAGS else _number
+    text = (feature.reason or USUAL).format(
+        value=shown(reason.value),
+        median=shown(reason.median),
+        contribution=f"{reason.contribution:+.2f}",
+        name=reason.feature,
+    )
+    return reason._replace(text=text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…")
+
+
 def _log_odds(scores: Scores) -> Scores:
     bounded = np.clip(scores, _LIMIT, 1 - _LIMIT)
     return np.log(bounded / (1 - bounded))
@@ -65,5 +91,24 @@ def _reason(name: str, value: np.float32, median: np.float32, lost: np.float64) 
 
 
 def _shortest(value: np.float32) -> float | None:
-    """The shortest decimal that is this float32 (12.1, not 12.100000381), None for NaN."""
-    return None if np.isnan(value) else float(str(value))
+    """The shortest decimal that is this float32 (12.1, not 12.100000381), None for NaN and infinities."""
+    return float(str(value)) if np.isfinite(value) else None
+
+
+def _number(value: float | None) -> str:
+    """As a person writes it.
+
+    >>> [_number(value) for value in (None, 12.0, 310.5, 0.33333334, 1e20)]
+    ['missing', '12', '310.50', '0.3333', '1e+20']
+    """
+    if value is None:
+        return "missing"
+    if abs(value) >= 1e15:
+        return f"{value:.3g}"
+    if value.is_integer():
+        return str(int(value))
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.4g}"
+
+
+def _yes_or_no(value: float | None) -> str:
+    return {None: "missing", 0.0: "no", 1.0: "yes"}.get(value) or _number(value)

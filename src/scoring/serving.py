@@ -1,15 +1,18 @@
-"""Which model scores now: follows the champion pointer without a restart, and never trusts what it has not
-verified.
+"""What decides now: follows the pointers to champion, challenger and policy without a restart, and never uses
+what it has not verified.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from common.errors import ModelRefusedError, TransientError
 from common.telemetry import count, logger
-from scoring import pointers
+from scoring import pointers, policy_file
+from scoring.followed import Counted, Followed
 from scoring.model import Model
-from scoring.pointers import CHAMPION, Version
+from scoring.pointers import CHALLENGER, CHAMPION, POLICY, Version
+from scoring.policy import Policy
 
 NO_MODEL = "no_model"
 MODEL_UNAVAILABLE = "model_unavailable"
@@ -17,106 +20,95 @@ MODEL_UNAVAILABLE = "model_unavailable"
 REREAD_S = (45.0, 60.0)
 """Pointers are read again after a time drawn from here, so that many environments do not ask at once."""
 RETRY_S = (3.0, 5.0)
-"""The same where there is no model to score with because something could not be read."""
+"""The same where there is no model to score with, or a policy to obey, because it could not be read."""
+
+_MODELS = Counted("ModelSwapped", "ModelRefused")
+_POLICIES = Counted("PolicySwapped", "PolicyRefused")
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The model in use, or None and the reason why."""
+    """The model in use, or None and the reason why; the challenger that scores beside it, if any; the
+    policy.
+    """
 
     model: Model | None
-    absent: str = NO_MODEL
+    absent: str
+    challenger: Model | None
+    policy: Policy
 
 
-class Champion:
-    """The model in use. All it needs of the world is given: reads of pointers and objects, a clock, a random
-    number.
+class Pointers:
+    """What the pointers lead to. All it needs of the world is given: reads of pointers and objects, a clock,
+    a random number.
 
     `read_pointers(names)` gives the values of those that exist; both reads raise TransientError when they
-    cannot tell, and `read_object(key)` ModelRefusedError when there is no such object.
+    cannot tell, and `read_object(key)` ModelRefusedError when there is no such object. `shipped` decides
+    where the policy pointer leads to nothing.
     """
 
     def __init__(
         self,
         read_pointers: Callable[[Sequence[str]], dict[str, str]],
         read_object: Callable[[str], bytes],
+        shipped: Policy,
         clock_s: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
-        self._read_pointers, self._read_object = read_pointers, read_object
+        self._read_pointers, self._read_object, self._shipped = read_pointers, read_object, shipped
         self._clock_s, self._jitter = clock_s, jitter
-        self._serving = Serving(None)
-        self._followed: str | None = None
+        self._champion = Followed(CHAMPION, self._model, _MODELS)
+        self._challenger = Followed(CHALLENGER, self._model, _MODELS, in_reserve=False)
+        self._policy = Followed(POLICY, self._read_policy, _POLICIES)
+        self._serving = self._in_use()
         self._read_again_s = float("-inf")
 
     def current(self) -> Serving:
-        """What to score with, after following the pointer if it is time to; never raises what we foresaw."""
+        """What to decide with, after following the pointers if it is time to; never raises what we
+        foresaw.
+        """
         if self._clock_s() >= self._read_again_s:
-            settled = self._follow()
-            shortest, longest = REREAD_S if settled or self._serving.model else RETRY_S
+            self._follow()
+            self._serving = self._in_use()
+            shortest, longest = RETRY_S if self._wanting() else REREAD_S
             self._read_again_s = self._clock_s() + shortest + (longest - shortest) * self._jitter()
         return self._serving
 
-    def _follow(self) -> bool:
-        """Read the pointer and obey it. False if that could not be done now, and may be done later."""
+    def expire(self) -> None:
+        """Let the next `current` read the pointers, whenever they were read last."""
+        self._read_again_s = float("-inf")
+
+    def _follow(self) -> None:
+        """Obey all three pointers as they are now; where they cannot be read, all stays as it is."""
         try:
-            value = self._read_pointers([CHAMPION]).get(CHAMPION)
+            values = self._read_pointers(pointers.ALL)
         except TransientError as error:
             count("PointerReadFailed")
             logger().warning("pointers not read, kept as they were", extra={"error": str(error)})
-            self._stay()
-            return False
-        if value is None:
-            self._serving, self._followed = Serving(None), None
-        elif value != self._followed:
-            self._followed = value if self._take(value) else None
-            return self._followed is not None
-        return True
+            return
+        for followed in (self._champion, self._challenger, self._policy):
+            followed.follow(values.get(followed.name))
 
-    def _take(self, value: str) -> bool:
-        """Take what the pointer names into use; if it is refused the running model stays, or its predecessor
-        is tried.
-        """
-        try:
-            pointer = pointers.decode(value)
-        except ModelRefusedError as error:
-            self._refused(error)
-            self._stay()
-            return True
-        running = self._serving.model
-        if running is not None and running.version == pointer.version:
-            return True
-        return self._swap(
-            [pointer.current, *([pointer.previous] if pointer.previous and running is None else [])]
-        )
+    def _wanting(self) -> bool:
+        """Whether something needed to decide as one should is there, but could not be read."""
+        return (self._champion.in_use is None and not self._champion.settled) or not self._policy.settled
 
-    def _swap(self, candidates: Sequence[Version]) -> bool:
-        """Use the first candidate that passes its check. False if one could not be read: it deserves another
-        try.
-        """
-        all_read = True
-        for candidate in candidates:
-            try:
-                self._serving = Serving(self._load(candidate), "")
-            except ModelRefusedError as error:
-                self._refused(error)
-            except TransientError as error:
-                all_read = False
-                logger().warning("bundle not read", extra={"error": str(error), "version": candidate.version})
-            else:
-                count("ModelSwapped")
-                return all_read
-        self._stay()
-        return all_read
+    def _in_use(self) -> Serving:
+        champion, challenger = self._champion.in_use, self._challenger.in_use
+        absent = "" if champion else MODEL_UNAVAILABLE if self._champion.named else NO_MODEL
+        if champion and challenger and champion.version == challenger.version:
+            challenger = None
+        return Serving(champion, absent, challenger, self._policy.in_use or self._shipped)
 
-    def _stay(self) -> None:
-        if self._serving.model is None:
-            self._serving = Serving(None, MODEL_UNAVAILABLE)
-
-    def _load(self, version: Version) -> Model:
+    def _model(self, version: Version) -> Model:
         bundle = self._read_object(pointers.bundle_key(version.version))
         return Model.load(bundle, self._read_object(pointers.model_key(version.version)), version.sha256)
 
-    def _refused(self, error: ModelRefusedError) -> None:
-        count("ModelRefused")
-        logger().error("model refused", extra={"error": str(error)})
+    def _read_policy(self, version: Version) -> Policy:
+        data = self._read_object(pointers.policy_key(version.version))
+        found = hashlib.sha256(data).hexdigest()
+        if found != version.sha256:
+            raise ModelRefusedError(
+                f"policy {version.version}: sha256 is {found}, the pointer says {version.sha256}"
+            )
+        return policy_file.decode(data, version.version)

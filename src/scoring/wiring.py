@@ -1,5 +1,6 @@
 """What both entries to scoring need of a stack, made once a process from what the template says."""
 
+import functools
 import random
 import time
 from dataclasses import dataclass
@@ -8,14 +9,17 @@ from typing import Any
 
 from common.aws import client
 from common.dynamodb import DynamoDB
+from common.dynamodb_wire import Wire
 from common.settings import Settings
 from common.telemetry import meter
-from scoring import policy as policies
+from scoring import policy_file
 from scoring.bus import Bus
 from scoring.decisions import Decisions
 from scoring.judge import Judge
 from scoring.objects import Specs, object_reader, pointer_reader
-from scoring.serving import Champion
+from scoring.publisher import Publisher
+from scoring.serving import Pointers
+from scoring.unpublished import Unpublished
 from stream_features import spec as specs
 from stream_features.events import Decoder, decoder
 from stream_features.spec import Spec
@@ -30,27 +34,33 @@ class Wiring:
     decoder: Decoder
     db: DynamoDB
     specs: Specs
-    champion: Champion
+    serving: Pointers
     judge: Judge
     decisions: Decisions
     bus: Bus
+    publisher: Publisher
 
 
 def wire(settings: Settings, code: Path) -> Wiring:
     """Reads `features.toml` and `policy.toml` of the code root, makes the clients; reaches nothing yet."""
     spec = specs.parse((code / "features.toml").read_text(encoding="utf-8"))
-    policy = policies.parse((code / "policy.toml").read_text(encoding="utf-8"))
+    policy = policy_file.parse((code / "policy.toml").read_text(encoding="utf-8"))
     s3: Any = client("s3")
     read_pointers = pointer_reader(client("ssm"), settings.pointer_prefix)
-    db = DynamoDB(client("dynamodb"), meter)
+    db = DynamoDB(Wire(), meter)
+    bus = Bus(client("events"), settings.event_bus)
+    unpublished = Unpublished(functools.cache(lambda: client("sqs")), settings.unpublished_queue)
     return Wiring(
         settings,
         spec,
         decoder(spec),
         db,
         Specs(spec, s3, settings.data_bucket),
-        Champion(read_pointers, object_reader(s3, settings.data_bucket), time.monotonic, random.random),
-        Judge(policy),
+        Pointers(
+            read_pointers, object_reader(s3, settings.data_bucket), policy, time.monotonic, random.random
+        ),
+        Judge(),
         Decisions(db, settings.decisions_table),
-        Bus(client("events"), settings.event_bus),
+        bus,
+        Publisher(bus, unpublished, time.monotonic, random.random),
     )

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,15 @@ from common.errors import TransientError
 from common.quarantine import Quarantine
 from common.records import Refused, billed_sizes
 from common.settings import Settings, code_root
-from common.telemetry import count, logger, measure, meter, observed
-from stream_features.events import Decoder, Event, decoder
+from common.telemetry import count, follow, logger, measure, meter, observed
+from common.tracing import annotate, step
+from stream_features.events import Decoder, Event, Label, decoder
 from stream_features.intake import Intake, take
 from stream_features.protocol import Applied, apply_delivery
 from stream_features.spec import Spec, parse
 from stream_features.store import StateTable, run
+
+_TRACES_A_LINE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def apply_batch(event: dict[str, Any], made: Runtime, remaining_ms: RemainingMs) -> dict[str, Any]:
     """Decode, apply, quarantine, report."""
     meter().kinesis_records(billed_sizes(event))
-    intake = take(event, made.spec, made.decoder)
+    with step("decode"):
+        intake = take(event, made.spec, made.decoder)
+    annotate(batch_size=len(intake.raw), refused=len(intake.refused), spec=made.spec.sha256)
+    follow([*_traces(intake.delivery.records), *(refused.trace for refused in intake.refused)])
     applied = Applied()
     if intake.raw:
         table = StateTable(made.dynamodb, made.state_table, remaining_ms)
@@ -72,13 +78,15 @@ def _set_aside(
     if not final:
         return 0, unfinished
     try:
-        key = quarantine.put(final, remaining_ms)
+        with step("quarantine", records=len(final)):
+            key = quarantine.put(final, remaining_ms)
     except TransientError as error:
         logger().warning("quarantine not written", extra={"error": str(error), "records": len(final)})
         return 0, final[0].record.sequence
     meter().s3_put()
     reasons = sorted({r.reason for r in final})
-    logger().warning("records quarantined", extra={"key": key, "records": len(final), "reasons": reasons})
+    told = {"key": key, "records": len(final), "reasons": reasons, "traces": _some(r.trace for r in final)}
+    logger().warning("records quarantined", extra=told)
     return len(final), unfinished
 
 
@@ -98,9 +106,20 @@ def _report(intake: Intake, applied: Applied, quarantined: int, unfinished: str 
     count("StateItemsWritten", len(applied.done))
     measure("FeatureLatency", [now_ms - at for at in arrivals_ms])
     if unfinished is not None:
-        left = sum(int(record.sequence) >= int(unfinished) for record in intake.raw)
-        count("RecordsUnfinished", left)
-        logger().warning("batch unfinished", extra={"from_sequence": unfinished, "records": left})
+        left = [n for n, record in enumerate(intake.raw) if int(record.sequence) >= int(unfinished)]
+        count("RecordsUnfinished", len(left))
+        traces = _some(_traces([intake.delivery.records[n] for n in left]))
+        told = {"from_sequence": unfinished, "records": len(left), "traces": traces}
+        logger().warning("batch unfinished", extra=told)
+
+
+def _traces(records: Sequence[Event | Label]) -> list[str | None]:
+    return [record.trace for record in records if isinstance(record, Event)]
+
+
+def _some(traces: Iterable[str | None]) -> list[str]:
+    """For a log line: whose records it is about, so far as producers said, the first few."""
+    return [trace for trace in traces if trace][:_TRACES_A_LINE]
 
 
 def _now_ms() -> int:

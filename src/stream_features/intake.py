@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from common.errors import RecordRefusedError
 from common.records import Record, Refused, kinesis_records
+from stream_features.careful_decoder import MAX_TRACE_CHARACTERS
 from stream_features.events import Decoder, Event, Label
+from stream_features.outbox import OUT_BUDGET_BYTES, row_bytes
 from stream_features.spec import Spec
 from stream_features.state import Order, item_key, shard_number
-from stream_features.turn import OUT_BUDGET_BYTES, row_bytes
 from stream_features.verdict import Delivery
 
 
@@ -34,7 +37,8 @@ def take(event: Mapping[str, Any], spec: Spec, decoder: Decoder) -> Intake:
             decoded = decoder.decode(record.data, record.arrival_ms)
             _refuse_too_large(spec, record, decoded)
         except RecordRefusedError as error:
-            refused.append(Refused(record, error.reason, str(error)))
+            trace = _trace_of(record.data, spec.event.trace)
+            refused.append(Refused(record, error.reason, str(error), trace))
             continue
         raw.append(record)
         records.append(decoded)
@@ -49,6 +53,18 @@ def _refuse_too_large(spec: Spec, record: Record, decoded: Event | Label) -> Non
     """Raises for a row that no item can carry: hundreds of kept fields, each within its bound."""
     if 4 * len(record.data) > OUT_BUDGET_BYTES and row_bytes(spec, decoded) > OUT_BUDGET_BYTES:
         raise RecordRefusedError("out_of_range", f"the row to score is beyond {OUT_BUDGET_BYTES} bytes")
+
+
+def _trace_of(data: bytes, field: str | None) -> str | None:
+    """The producer's trace in a record that was refused, if that much of it can be read."""
+    try:
+        found = _fields.decode(data).get(field or "")
+        return found if isinstance(found, str) and len(found) <= MAX_TRACE_CHARACTERS else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+_fields = msgspec.json.Decoder(dict[str, Any])
 
 
 def _shard_and_start(event: Mapping[str, Any]) -> tuple[int, Order]:

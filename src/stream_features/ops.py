@@ -24,7 +24,7 @@ class Op:
     @property
     def keys(self) -> frozenset[str]:
         """Every key that a [[feature]] of this op may have."""
-        return frozenset({"name", "op", "default"}) | self.needs | self.takes
+        return frozenset({"name", "op", "default", "reason"}) | self.needs | self.takes
 
 
 def _op(scope: Scope, of: Of = "", *, needs: str = "", takes: str = "", labels: bool = False) -> Op:

@@ -6,18 +6,24 @@ read shared items, then primaries; fold; write primaries, their rows in `out`; o
 folded under the primaries' durable verdicts, and only with the records below the lowest whose primary is not
 durable. (Otherwise a crash leaves a terminal that holds events whose rows are not yet computed.)
 
+An item that is split (see sharing) is read with all its sub-items, also before primaries, for the features;
+written are those sub-items which take the records. A split item never again changes but for its version and
+ttl, so a sub-item's own version is condition enough.
+
 The cut-over mark is read with each delivery, once, before its verdicts: a mark remembered from an earlier
 delivery could be one that a later `load-state` has moved. What it covers is as good as not delivered.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+from stream_features.outbox import flushes
+from stream_features.sharing import SHARING, Sharing, split_keys, sub_keys
 from stream_features.spec import Spec
 from stream_features.state import ABSENT, CUTOVER_KEY, Stored, read_cutover
-from stream_features.turn import MOST_ITEM_BYTES, Part, Turn, Write, flushes
+from stream_features.turn import MOST_ITEM_BYTES, Part, Turn, Write
 from stream_features.verdict import Delivery, Verdict, rows_after
 
 TRIES = 10
@@ -60,7 +66,7 @@ type Steps[R] = Generator[Read | Save, Any, R]
 type Found = Mapping[str, Stored]
 
 
-def apply_delivery(spec: Spec, delivery: Delivery, now_ms: int) -> Steps[Applied]:
+def apply_delivery(spec: Spec, delivery: Delivery, now_ms: int, sharing: Sharing = SHARING) -> Steps[Applied]:
     """Apply every record later than the cut-over; `now_ms` becomes the version of items that are new."""
     applied = Applied()
     stretches = list(flushes(spec, delivery))
@@ -77,7 +83,7 @@ def apply_delivery(spec: Spec, delivery: Delivery, now_ms: int) -> Steps[Applied
             cutover_ms = read_cutover(found.get(CUTOVER_KEY))
         rows = rows_after(stretch, cutover_ms)
         try:
-            part = Part(spec, stretch.only(rows), now_ms) if rows else None
+            part = Part(spec, stretch.only(rows), now_ms, sharing) if rows else None
             cut = (yield from _apply_part(part, found, applied)) if part else None
         except _TooLargeError:
             middle = first + rows[len(rows) // 2]
@@ -116,7 +122,7 @@ def _save_primaries(part: Part, found: Found | None, applied: Applied) -> Steps[
     conflicts: set[str] = set()
     late: set[str] = set()
     for attempt in range(TRIES):
-        shared = found if attempt == 0 and found is not None else (yield from _read_shared(part, attempt))
+        shared = yield from _read_shared(part, attempt, found if attempt == 0 else None)
         primaries = (yield Read(part.primaries, attempt)) if shared is not None else None
         if shared is None or primaries is None:
             break
@@ -133,26 +139,69 @@ def _save_primaries(part: Part, found: Found | None, applied: Applied) -> Steps[
     return turn, late | conflicts
 
 
-def _read_shared(part: Part, attempt: int) -> Steps[Found | None]:
-    found: Found | None = (yield Read(part.shared, attempt)) if part.shared else {}
-    return found
+def _read_shared(part: Part, attempt: int, found: Found | None) -> Steps[Found | None]:
+    """All items that are no primaries, `found` if read already, with the sub-items of split ones."""
+    if found is None:
+        found = (yield Read(part.shared, attempt)) if part.shared else {}
+    if found is None:
+        return None
+    split = split_keys(found, part.shared)
+    return (yield from _read_more(found, [sub for key in split for sub in sub_keys(key, part.sharing)]))
+
+
+def _read_more(found: Found, keys: Collection[str]) -> Steps[Found | None]:
+    more: Found | None = (yield Read(sorted(keys), 0)) if keys else {}
+    return None if more is None else {**found, **more}
 
 
 def _save_shared(part: Part, turn: Turn, cut: int | None, applied: Applied) -> Steps[set[str]]:
-    """Write the shared items, re-reading those in conflict; the ones that are not durable."""
+    """Write the shared items, re-reading entities in conflict; the (main) keys of those not durable."""
     late: set[str] = set()
     if cut == 0:
         return late
-    if cut is not None:
-        turn = part.fold_shared(turn, {key: turn.stored[key] for key in part.shared}, cut)
-    conflicts = yield from _save(turn.shared_writes(), late, applied)
+    conflicts: set[str] = set()
+    for ready in _first_writes(part, turn, cut):
+        conflicts |= yield from _save_turn(ready, late, applied)
     for attempt in range(1, TRIES):
-        stored: Mapping[str, Stored] | None = (yield Read(sorted(conflicts), attempt)) if conflicts else None
+        stored = (yield from _read_again(part, turn, conflicts, attempt)) if conflicts else None
         if stored is None:
             break
-        again = part.fold_shared(turn, {key: stored.get(key, ABSENT) for key in conflicts}, cut)
-        conflicts = yield from _save(again.shared_writes(), late, applied)
+        conflicts = yield from _save_turn(part.fold_shared(turn, stored, cut), late, applied)
     return late | conflicts
+
+
+def _first_writes(part: Part, turn: Turn, cut: int | None) -> list[Turn]:
+    """The turn whose primaries are durable, if all are, and a fold of what it cannot stand for."""
+    again = set(turn.place.mains.values() if cut is None else part.shared)
+    stored = {key: old for key, old in turn.stored.items() if turn.place.main(key) in again} if again else {}
+    folded = [part.fold_shared(turn, stored, cut)] if stored else []
+    return [turn, *folded] if cut is None else folded
+
+
+def _read_again(part: Part, turn: Turn, conflicts: set[str], attempt: int) -> Steps[Found | None]:
+    """The items that conflicts are about, by main keys, and the sub-items of those that are split by now."""
+    known = {sub for sub, key in turn.place.mains.items() if key in conflicts}
+    found: Found | None = yield Read(sorted(conflicts | known), attempt)
+    if found is None:
+        return None
+    subs = part.placing(found).mains.keys()
+    found = yield from _read_more(found, subs - known)
+    return None if found is None else {key: found.get(key, ABSENT) for key in conflicts | subs}
+
+
+def _save_turn(turn: Turn, late: set[str], applied: Applied) -> Steps[set[str]]:
+    """Touch split items, then write the shared items of a turn; the main keys of those in conflict.
+
+    A sub-item is not written while its main item could expire before it.
+    """
+    conflicts = yield from _save(turn.touches(), late, applied)
+    held = conflicts | late
+    main = turn.place.main
+    writes = [write for write in turn.shared_writes() if main(write.pk) not in held]
+    not_acknowledged: set[str] = set()
+    conflicts |= {main(key) for key in (yield from _save(writes, not_acknowledged, applied))}
+    late |= {main(key) for key in not_acknowledged}
+    return conflicts
 
 
 def _save(writes: Sequence[Write], late: set[str], applied: Applied) -> Steps[set[str]]:

@@ -55,9 +55,9 @@ def _order(by_name: Mapping[str, Feature], refuse: Refuse) -> Sequence[str]:
 
 
 def _hash(feature: Feature, declared: Declared, hashes: Mapping[str, str]) -> str:
-    """Of all that decides the numbers, and not of names of features or entities: 16 hex digits."""
+    """Of all that decides the numbers, and not of names and words: 16 hex digits."""
     entity = declared.entities[feature.entity].field if feature.entity else None
-    anonymous = msgspec.structs.replace(feature, name="", entity=entity)
+    anonymous = msgspec.structs.replace(feature, name="", reason="", entity=entity)
     of = declared.fields.get(feature.of or "")
     read = inputs(feature)
     if read:

@@ -11,6 +11,7 @@ from stream_features.ops import OPS, Op
 from stream_features.spec_event import Declared
 from stream_features.spec_literals import literal
 from stream_features.spec_model import Feature, Field, Scalar
+from stream_features.spec_reason import sentence
 from stream_features.spec_source import Table, nearest
 
 FEATURE_NAME = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
@@ -94,6 +95,7 @@ class Block:
             where=self._where(),
             half_life_ms=self._half_life(),
             timezone=self._timezone(),
+            reason=self._reason(window),
             **references,
         )
 
@@ -179,6 +181,15 @@ class Block:
     def _half_life(self) -> int:
         content = self.table.content
         return self.table.short_duration("half_life", content["half_life"]) if "half_life" in content else 0
+
+    def _reason(self, window: str) -> str:
+        if "reason" not in self.table.content:
+            return ""
+        text = self.table.text("reason")
+        try:
+            return sentence(text.replace(TEMPLATE, window) if window else text)
+        except ValueError as error:
+            self.refuse(f"reason: {error}", "reason")
 
     def _timezone(self) -> str | None:
         if "timezone" not in self.table.content:

@@ -52,7 +52,10 @@ class Entity(msgspec.Struct, frozen=True):
 
 
 class Feature(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One column of the feature vector. ``hash`` names its definition: equal hashes, equal numbers."""
+    """One column of the feature vector. ``hash`` names its definition: equal hashes, equal numbers.
+
+    ``reason`` is the sentence that tells it when it is a reason (`spec_reason`); "" for the usual one.
+    """
 
     name: str
     op: str
@@ -69,6 +72,7 @@ class Feature(msgspec.Struct, frozen=True, omit_defaults=True):
     to: str | None = None
     std: str | None = None
     timezone: str | None = None
+    reason: str = ""
 
 
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):

@@ -42,9 +42,16 @@ class Table:
     content: Mapping[str, Any]
     ordinal: int = 0
 
-    def refuse(self, message: str, key: str = "") -> NoReturn:
-        """InvalidInputError at the line of `key`, or of the table."""
-        self.source.refuse(message, self.name, key, self.ordinal)
+    def refuse(self, message: str, key: str = "", element: int | None = None) -> NoReturn:
+        """InvalidInputError at the line of `key`, of an element of the array at it, or of the table."""
+        raise InvalidInputError(f"{self.source.name}:{self.line(key, element)}: {message}")
+
+    def line(self, key: str = "", element: int | None = None) -> int:
+        """The line of `key`, of an element of the array at it, or of the table."""
+        lines = self.source.lines
+        if element is None:
+            return lines.of(self.name, key, self.ordinal)
+        return lines.of_element(self.name, key, element, self.ordinal)
 
     def known_keys(self, known: Iterable[str]) -> None:
         """Refuse any key but these."""
@@ -79,7 +86,7 @@ class Source:
     """A parsed file; numbers with a point are Decimals, so that they mean exactly what is written."""
 
     def __init__(self, text: str, name: str) -> None:
-        self._name, self._text = name, text
+        self.name, self._text = name, text
         try:
             self.toml = tomllib.loads(text, parse_float=Decimal)
         except (ValueError, RecursionError) as error:
@@ -88,7 +95,7 @@ class Source:
     def _no_toml(self, message: str) -> str:
         at = _TOML_LINE.search(message)
         line = (at and at.group(1)) or max(1, len(self._text.splitlines()))
-        return f"{self._name}:{line}: not valid TOML: {_TOML_LINE.sub('', message)}"
+        return f"{self.name}:{line}: not valid TOML: {_TOML_LINE.sub('', message)}"
 
     @cached_property
     def lines(self) -> Lines:
@@ -97,7 +104,7 @@ class Source:
 
     def refuse(self, message: str, table: str, key: str = "", ordinal: int = 0) -> NoReturn:
         """InvalidInputError with the line of a key in a table."""
-        raise InvalidInputError(f"{self._name}:{self.lines.of(table, key, ordinal)}: {message}")
+        raise InvalidInputError(f"{self.name}:{self.lines.of(table, key, ordinal)}: {message}")
 
     def table(self, name: str) -> Table:
         """The table [name], which must be there."""

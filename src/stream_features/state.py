@@ -76,8 +76,12 @@ Order = tuple[int, int]
 
 BEFORE_ALL: Order = (-1, -1)
 STATE_VERSION = 2  # 1 remembered ids by 8 bytes and labels without their values
+SPLIT_VERSION = 3
+"""Of the item of a shared entity whose records go to sub-items from now on (see sharing); else as 2."""
 RETENTION_MS = 168 * 3_600_000
 _DAY_MS = 86_400_000
+_SPLIT = bytes([SPLIT_VERSION])
+_TIME_BYTES = 8
 _SHARD_ID = re.compile(r"shardId-(\d{12})")
 
 
@@ -111,6 +115,12 @@ class Memory(msgspec.Struct, array_like=True, frozen=True):
     blob: bytes
 
 
+class SubMemory(Memory, frozen=True):
+    """The `s` of a sub-item whose entity lost positives that lie elsewhere: their events' times, packed."""
+
+    withdrawn: bytes = b""
+
+
 class Stored(NamedTuple):
     """An item as it lies in the table; version 0 stands for no item."""
 
@@ -124,7 +134,10 @@ ABSENT = Stored(0, b"", b"")
 
 @dataclass(slots=True)
 class Item:
-    """One entity's item as the batch of one shard sees it; `mark` is that shard's watermark."""
+    """One entity's item as the batch of one shard sees it; `mark` is that shard's watermark.
+
+    A sub-item has its entity's main item as `main`, and the greater of their two watermarks.
+    """
 
     v: int = 0
     mark: Order = BEFORE_ALL
@@ -136,10 +149,12 @@ class Item:
     other_repeats: tuple[Repeat, ...] = ()
     blob: bytes = b""
     changed: bool = False
+    main: "Item | None" = None
+    withdrawn_ms: tuple[int, ...] = ()
 
 
 _marks_decoder = msgspec.msgpack.Decoder(tuple[Mark, ...])
-_memory_decoder = msgspec.msgpack.Decoder(Memory)
+_memory_decoder = msgspec.msgpack.Decoder(SubMemory)
 
 
 def item_key(entity: str, value: str) -> str:
@@ -182,11 +197,13 @@ def decode_item(stored: Stored, shard: int) -> Item:
     if not stored.v:
         return Item()
     memory = _memory_decoder.decode(stored.s)
-    if memory.version != STATE_VERSION:
+    if memory.version not in (STATE_VERSION, SPLIT_VERSION):
         raise InvalidInputError(
             f"state: version {memory.version}, this code reads {STATE_VERSION}; load the table anew"
         )
     item = Item(stored.v, ids=memory.ids, labels=memory.labels, blob=memory.blob)
+    if memory.withdrawn:
+        item.withdrawn_ms = _times(memory.withdrawn)
     marks = _marks_decoder.decode(stored.w)
     for mark in marks:
         if mark.shard == shard:
@@ -199,12 +216,22 @@ def decode_item(stored: Stored, shard: int) -> Item:
     return item
 
 
+def is_split(stored: Stored) -> bool:
+    """Whether the item says that its entity's records go to sub-items; a look at one byte."""
+    return stored.s[1:2] == _SPLIT
+
+
 def kernel_blob(s: bytes) -> bytes:
     """The kernel's part of an item's `s`; b"" of the cut-over mark's, which is empty."""
     return _memory_decoder.decode(s).blob if s else b""
 
 
-def encode_item(item: Item, shard: int, now_ms: int) -> tuple[bytes, bytes]:
+def withdrawn_ms(s: bytes) -> tuple[int, ...]:
+    """The event times of the positives that a sub-item takes back from its entity's other items."""
+    return _times(_memory_decoder.decode(s).withdrawn)
+
+
+def encode_item(item: Item, shard: int, now_ms: int, *, split: bool = False) -> tuple[bytes, bytes]:
     """(w, s) of an item. Other shards' watermarks are let go once older than stream retention and a day."""
     oldest_s = (now_ms - RETENTION_MS - _DAY_MS) // 1000
     marks = tuple(mark for mark in item.other_marks if mark.arrival_s >= oldest_s)
@@ -216,8 +243,16 @@ def encode_item(item: Item, shard: int, now_ms: int) -> tuple[bytes, bytes]:
         repeats += _repeats(shard, item.repeats)
     if item.mark != BEFORE_ALL:
         marks += (Mark(shard, _packed(item.mark[0]), item.mark[1], item.arrival_ms // 1000),)
-    memory = Memory(STATE_VERSION, item.ids, item.labels, repeats, item.blob)
+    version = SPLIT_VERSION if split else STATE_VERSION
+    memory = Memory(version, item.ids, item.labels, repeats, item.blob)
+    if item.withdrawn_ms:
+        times = b"".join(at.to_bytes(_TIME_BYTES) for at in item.withdrawn_ms)
+        memory = SubMemory(version, item.ids, item.labels, repeats, item.blob, times)
     return _encoder.encode(marks), _encoder.encode(memory)
+
+
+def _times(packed: bytes) -> tuple[int, ...]:
+    return tuple(int.from_bytes(packed[at : at + _TIME_BYTES]) for at in range(0, len(packed), _TIME_BYTES))
 
 
 def _repeats(shard: int, orders: frozenset[Order]) -> tuple[Repeat, ...]:

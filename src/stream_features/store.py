@@ -5,8 +5,13 @@ from typing import Any, Protocol
 
 from common.dynamodb import DynamoDB, Outcome, RemainingMs, Statement
 from common.errors import TransientError
-from stream_features.protocol import Applied, Read, Saved, Steps
-from stream_features.state import Stored
+from common.tracing import step
+from stream_features.layout import layouts
+from stream_features.merging import merged
+from stream_features.protocol import Applied, Read, Save, Saved, Steps
+from stream_features.sharing import SHARING, pieces, split_keys, sub_keys
+from stream_features.spec import Spec
+from stream_features.state import Stored, kernel_blob
 from stream_features.turn import Write
 
 _SAVED = {
@@ -30,16 +35,75 @@ class Store(Protocol):
 def run(exchange: Steps[Applied], store: Store) -> Applied:
     """Carry out what the exchange asks for until it is done."""
     answer: Any = None
-    while True:
+    while not isinstance(request := _next(exchange, answer), Applied):
+        answer = _read(store, request) if isinstance(request, Read) else _save(store, request)
+    return request
+
+
+def _next(exchange: Steps[Applied], answer: Any) -> Read | Save | Applied:
+    with step("fold"):
         try:
-            request = exchange.send(answer)
+            return exchange.send(answer)
         except StopIteration as end:
             applied: Applied = end.value
             return applied
-        if isinstance(request, Read):
-            answer = store.read(request.keys, request.attempt)
-        else:
-            answer = store.save(request.writes)
+
+
+def _read(store: Store, request: Read) -> Mapping[str, Stored] | None:
+    with step("read", items=len(request.keys), attempt=request.attempt) as reading:
+        found = store.read(request.keys, request.attempt)
+        reading.flag(throttle=found is None)
+    return found
+
+
+def _save(store: Store, request: Save) -> Sequence[Saved]:
+    with step("write", items=len(request.writes)) as writing:
+        saved = store.save(request.writes)
+        writing.annotate(conflicts=saved.count(Saved.CONFLICT))
+        writing.flag(throttle=Saved.UNFINISHED in saved)
+    return saved
+
+
+def read_items(
+    dynamodb: DynamoDB, table: str, keys: Sequence[str], remaining_ms: RemainingMs
+) -> dict[str, list[Stored]]:
+    """What is stored of each entity that exists, by its key: its item; if split, the sub-items after it.
+
+    TransientError if DynamoDB does not answer in time.
+    """
+    found = _stored(dynamodb.batch_get(table, keys, _ATTRIBUTES, remaining_ms))
+    items = {key: [stored] for key, stored in found.items()}
+    if split := split_keys(found, keys):
+        wanted = {key: sub_keys(key, SHARING) for key in split}
+        asked = [sub for subs in wanted.values() for sub in subs]
+        more = _stored(dynamodb.batch_get(table, asked, _ATTRIBUTES, remaining_ms))
+        for key, subs in wanted.items():
+            items[key] += [more[sub] for sub in subs if sub in more]
+    return items
+
+
+def read_states(
+    dynamodb: DynamoDB, table: str, spec: Spec, keys: Sequence[str], remaining_ms: RemainingMs
+) -> dict[str, bytes]:
+    """The kernel's state of each entity that exists, by its key. TransientError as for `read_items`."""
+    return states_of(spec, read_items(dynamodb, table, keys, remaining_ms))
+
+
+def states_of(spec: Spec, items: Mapping[str, Sequence[Stored]]) -> dict[str, bytes]:
+    """The kernel's state of each entity, by its key, of all that is stored of it."""
+    states = {key: kernel_blob(stored.s) for key, (stored, *_) in items.items()}
+    for entity, layout in zip(spec.entities, layouts(spec), strict=True):
+        own = [key for key, some in items.items() if len(some) > 1 and key.startswith(f"{entity.name}#")]
+        states.update(zip(own, merged(layout, [pieces(items[key]) for key in own]), strict=True))
+    return states
+
+
+def _stored(items: Sequence[Mapping[str, Any]]) -> dict[str, Stored]:
+    """Items as DynamoDB gives them, by their keys."""
+    return {
+        item["pk"]["S"]: Stored(int(item["v"]["N"]), bytes(item["w"]["B"]), bytes(item["s"]["B"]))
+        for item in items
+    }
 
 
 class StateTable:
@@ -60,9 +124,7 @@ class StateTable:
             items = self._dynamodb.batch_get(self._table, keys, _ATTRIBUTES, self._remaining_ms)
         except TransientError:
             return None
-        return {
-            item["pk"]["S"]: Stored(int(item["v"]["N"]), item["w"]["B"], item["s"]["B"]) for item in items
-        }
+        return _stored(items)
 
     def save(self, writes: Sequence[Write]) -> Sequence[Saved]:
         """See Store."""

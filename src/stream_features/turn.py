@@ -1,36 +1,43 @@
 """One fold of one delivery over the items that were read: from stored bytes to the writes that follow."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from stream_features.events import Event, Label
 from stream_features.kernel import Columns, Group, fold
+from stream_features.layout import Layout, layouts
+from stream_features.merging import merged
+from stream_features.outbox import out_of
+from stream_features.sharing import (
+    SHARING,
+    TOUCHED_FOR_MS,
+    LabelChange,
+    Placing,
+    Sharing,
+    has_too_many,
+    pieces,
+    placing,
+    split_keys,
+    sub_keys,
+    withhold,
+)
 from stream_features.spec import Spec
 from stream_features.spec_model import retention_ms
 from stream_features.state import (
     ABSENT,
-    OUT_VERSION,
     Item,
-    LabelRow,
-    Out,
-    Row,
     Stored,
-    decode_item,
     encode_item,
     encode_out,
-    packed_size,
 )
 from stream_features.verdict import Delivery, Settled, settle, settle_shared
 
-OUT_BUDGET_BYTES = 256 * 1024  # of an item's 400 KB; the rest is for its state
 MOST_ITEM_BYTES = 390 * 1024
 _ITEM_FRAME_BYTES = 32  # attribute names and the two numbers
 _TTL_MARGIN_MS = 7 * 86_400_000
-_ROW_FRAME_BYTES = 48
 
 
 class Write(NamedTuple):
@@ -58,66 +65,116 @@ class Write(NamedTuple):
 class Part:
     """A delivery, or a stretch of one, made ready to be folded as often as conflicts ask for."""
 
-    def __init__(self, spec: Spec, delivery: Delivery, now_ms: int) -> None:
+    def __init__(self, spec: Spec, delivery: Delivery, now_ms: int, sharing: Sharing = SHARING) -> None:
         self.spec = spec
         self.delivery = delivery
         self.now_ms = now_ms
+        self.sharing = sharing
         self.newest_arrival_ms = max(record.arrival_ms for record in delivery.records)
         self.ttls_s = [ttl_s(spec, entity, self.newest_arrival_ms) for entity in range(len(spec.entities))]
         self.columns = Columns.from_records(spec, delivery.records)
-        self.keys = delivery.keys_by_entity()
-        columns = zip(*delivery.keys, strict=True)
-        self.codes = [_codes(column, keys) for column, keys in zip(columns, self.keys, strict=True)]
+        self.whole = Placing(delivery, {})
 
     @property
     def primaries(self) -> Sequence[str]:
         """Keys of the primary entity's items."""
-        return self.keys[0]
+        return self.whole.keys[0]
 
     @cached_property
     def shared(self) -> Sequence[str]:
-        """Keys of all other items."""
-        return [key for keys in self.keys[1:] for key in keys]
+        """Keys of all other items, of main items only where there are sub-items."""
+        return [key for keys in self.whole.keys[1:] for key in keys]
+
+    def placing(self, stored: Mapping[str, Stored]) -> Placing:
+        """Where the records go, as far as main items are `stored`."""
+        split = split_keys(stored, self.shared)
+        return placing(self.delivery, split, self.sharing) if split else self.whole
 
     def first_with(self, keys: set[str]) -> int | None:
-        """Index of the first record one of whose items is in `keys`, or None."""
+        """Index of the first record one of whose items (main ones) is in `keys`, or None."""
         if not keys:
             return None
         return next((n for n, own in enumerate(self.delivery.keys) if not keys.isdisjoint(own)), None)
 
     def fold(self, found: Mapping[str, Stored]) -> "Turn":
-        """Fold every record into every item it still has to reach, and read every feature."""
-        stored = {key: found.get(key, ABSENT) for keys in self.keys for key in keys}
-        items = self._items(stored)
-        return self._turn(stored, items, settle(self.delivery, items), emit=True)
+        """Fold every record into every entity it still has to reach, and read every feature.
+
+        Of a split item, `found` has all sub-items; features see their union.
+        """
+        place = self.placing(found)
+        stored = {key: found.get(key, ABSENT) for keys in (*self.whole.keys, *place.keys) for key in keys}
+        items = place.items(stored)
+        settled = settle(place.delivery, items)
+        blobs = [
+            self._blobs(layout, keys, items, found)
+            for layout, keys in zip(layouts(self.spec), self.whole.keys, strict=True)
+        ]
+        features, after = self._folded(self.whole, blobs, settled, emit=True)
+        _put(items, self.whole.keys, after)
+        alone = {key: item for key, item in items.items() if item.main is None} if place.mains else items
+        return Turn(self, place, stored, alone, settled, features)
 
     def fold_shared(self, before: "Turn", stored: Mapping[str, Stored], end: int | None) -> "Turn":
-        """Fold the records before `end` into `stored`, shared items all, under an earlier turn's verdicts."""
+        """Fold the records before `end` into `stored`, shared items all, under an earlier turn's verdicts.
+
+        A sub-item is stored beside its main item.
+        """
+        place = self.placing(stored)
         count = len(self.delivery.records) if end is None else end
-        items = self._items(stored)
-        settled = settle_shared(self.delivery.part(0, count), items, before.settled.verdicts[:count])
-        return self._turn(stored, items, settled, emit=False)
+        items = place.items(stored)
+        verdicts = before.settled.verdicts[:count]
+        settled = settle_shared(place.delivery.part(0, count), items, verdicts)
+        if place.mains:
+            settled = self._withhold(place, items, settled)
+        blobs = [[items[key].blob if key in items else b"" for key in keys] for keys in place.keys]
+        features, after = self._folded(place, blobs, settled, emit=False)
+        _put(items, place.keys, after)
+        return Turn(self, place, stored, items, settled, features)
 
-    def _items(self, stored: Mapping[str, Stored]) -> dict[str, Item]:
-        return {key: decode_item(item, self.delivery.shard) for key, item in stored.items()}
+    def _blobs(
+        self, layout: Layout, keys: Sequence[str], items: Mapping[str, Item], found: Mapping[str, Stored]
+    ) -> list[bytes]:
+        """The states that the features of an entity's records see."""
+        split = [key for key in keys if key not in items]
+        parts = [
+            pieces(found[one] for one in (key, *sub_keys(key, self.sharing)) if one in found) for key in split
+        ]
+        united = dict(zip(split, merged(layout, parts), strict=True))
+        return [united[key] if key in united else items[key].blob for key in keys]
 
-    def _turn(
-        self, stored: Mapping[str, Stored], items: dict[str, Item], settled: Settled, *, emit: bool
-    ) -> "Turn":
+    def _withhold(self, place: Placing, items: Mapping[str, Item], settled: Settled) -> Settled:
+        """Without the changes in positives that go beside a sub-item's state, not into it."""
+        keys, records, changed = place.delivery.keys, place.delivery.records, []
+        for entity, layout in enumerate(layouts(self.spec)):
+            deltas = list(settled.deltas[entity])
+            rows = [n for n, delta in enumerate(deltas) if delta] if layout.has_labels else []
+            changes = [LabelChange(n, keys[n][entity], records[n].time_ms, deltas[n]) for n in rows]
+            for n in withhold(layout, items, changes):
+                deltas[n] = 0
+            changed.append(deltas)
+        return replace(settled, deltas=changed)
+
+    def _folded(
+        self, place: Placing, blobs: Sequence[Sequence[bytes]], settled: Settled, *, emit: bool
+    ) -> tuple[np.ndarray, list[list[bytes]]]:
         rows = len(self.delivery.records)
-        nothing = Item()
         groups = []
-        settled_rows = zip(self.keys, self.codes, settled.applies, settled.deltas, strict=True)
-        for keys, codes, applies, changes in settled_rows:
+        for codes, states, applies, changes in zip(
+            place.codes, blobs, settled.applies, settled.deltas, strict=True
+        ):
             apply, deltas = np.zeros(rows, bool), np.zeros(rows, np.int8)
             apply[: len(applies)], deltas[: len(changes)] = applies, changes
-            groups.append(Group(codes, [items.get(key, nothing).blob for key in keys], apply, deltas))
+            groups.append(Group(codes, states, apply, deltas))
         folded = fold(self.spec, self.columns, groups, emit=emit)
-        for keys, blobs in zip(self.keys, folded.blobs, strict=True):
-            for key, blob in zip(keys, blobs, strict=True):
-                if key in items:
-                    items[key].blob = blob
-        return Turn(self, stored, items, settled, np.ascontiguousarray(folded.features, dtype="<f4"))
+        return np.ascontiguousarray(folded.features, dtype="<f4"), folded.blobs
+
+
+def _put(items: Mapping[str, Item], keys: Sequence[Sequence[str]], blobs: Sequence[Sequence[bytes]]) -> None:
+    """Give the items their states; those of split entities, which are in no item, go."""
+    for own, states in zip(keys, blobs, strict=True):
+        for key, blob in zip(own, states, strict=True):
+            if key in items:
+                items[key].blob = blob
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +182,7 @@ class Turn:
     """The outcome of a fold: items as they would be, verdicts, and a float32 feature vector a record."""
 
     part: Part
+    place: Placing
     stored: Mapping[str, Stored]
     items: Mapping[str, Item]
     settled: Settled
@@ -139,72 +197,45 @@ class Turn:
         return [self._with_out(self._write(key, 0), numbers) for key, numbers in rows.items()]
 
     def shared_writes(self) -> list[Write]:
-        """Writes of the changed items that are no primaries."""
+        """Writes of the changed items that are no primaries; a sub-item is folded by `fold_shared` only."""
         return [
             self._write(key, entity)
-            for entity, keys in enumerate(self.part.keys[1:], 1)
+            for entity, keys in enumerate(self.place.keys[1:], 1)
             for key in keys
             if key in self.items and self.items[key].changed
         ]
 
+    def touches(self) -> list[Write]:
+        """Writes of main items that nobody has touched for a day: as they are, to outlive their sub-items."""
+        mains = self.place.mains
+        split = {mains[key] for key in self.items if key in mains} if mains else ()
+        found = []
+        for entity, keys in enumerate(self.part.whole.keys[1:] if split else (), 1):
+            for key, old in ((key, self.stored[key]) for key in keys if key in split):
+                if self.part.now_ms - old.v >= TOUCHED_FOR_MS:
+                    found.append(self._kept(Write(key, old.v, 0, old.w, old.s, 0), entity))
+        return found
+
     def _write(self, key: str, entity: int) -> Write:
         item, part = self.items[key], self.part
-        w, s = encode_item(item, part.delivery.shard, part.newest_arrival_ms)
+        split = entity > 0 and item.main is None and has_too_many(item, part.sharing)
+        w, s = encode_item(item, part.delivery.shard, part.newest_arrival_ms, split=split)
         v = item.v + 1 if item.v else part.now_ms
-        return Write(key, item.v, v, w, s, part.ttls_s[entity])
+        write = Write(key, item.v, v, w, s, part.ttls_s[entity])
+        return self._kept(write, entity) if split else write
+
+    def _kept(self, write: Write, entity: int) -> Write:
+        """A write of a split item, outliving all sub-items that are written before the next touch."""
+        now_ms = self.part.now_ms
+        expires_s = ttl_s(self.part.spec, entity, now_ms + 2 * TOUCHED_FOR_MS)
+        return write._replace(v=max(write.read_v + 1, now_ms), ttl_s=expires_s)
 
     def _with_out(self, write: Write, numbers: Sequence[int]) -> Write:
-        width = self.features.shape[1] * 4
-        vectors = memoryview(self.features).cast("B")
-        rows, labels, arrivals = [], [], []
-        for n in numbers:
-            record = self.part.delivery.records[n]
-            if isinstance(record, Label):
-                labels.append(_label_row(record))
-            else:
-                rows.append(_row(record, bytes(vectors[n * width : (n + 1) * width])))
-                arrivals.append(record.arrival_ms)
-        out = encode_out(Out(OUT_VERSION, self.part.spec.sha256, tuple(rows), tuple(labels)))
-        return write._replace(out=out, arrivals_ms=arrivals, labels=len(labels))
+        out = out_of(self.part.spec, self.part.delivery.records, self.features, numbers)
+        arrivals = [row.arrival_ms for row in out.rows]
+        return write._replace(out=encode_out(out), arrivals_ms=arrivals, labels=len(out.labels))
 
 
 def ttl_s(spec: Spec, entity: int, arrival_ms: int) -> int:
     """When an item may go, epoch seconds: by the arrival clock, so that old events are not born expired."""
     return (arrival_ms + retention_ms(spec, spec.entities[entity].name) + _TTL_MARGIN_MS) // 1000
-
-
-def flushes(spec: Spec, delivery: Delivery) -> Iterator[tuple[int, int]]:
-    """Stretches (first, end) of the delivery in which no item's rows outgrow OUT_BUDGET_BYTES, in order."""
-    first = 0
-    sizes: dict[str, int] = {}
-    for n, (record, keys) in enumerate(zip(delivery.records, delivery.keys, strict=True)):
-        size = sizes.get(keys[0], 0) + row_bytes(spec, record)
-        if size > OUT_BUDGET_BYTES and n > first:
-            yield first, n
-            first, sizes, size = n, {}, row_bytes(spec, record)
-        sizes[keys[0]] = size
-    if first < len(delivery.records):
-        yield first, len(delivery.records)
-
-
-def row_bytes(spec: Spec, record: Event | Label) -> int:
-    """At most how many bytes a record adds to `out`."""
-    own: tuple[object, ...] = (record.id, record.entities)
-    if isinstance(record, Event):
-        own += (record.trace, record.kept)
-    return packed_size(own) + 4 * len(spec.features) + _ROW_FRAME_BYTES
-
-
-def _row(event: Event, vector: bytes) -> Row:
-    return Row(event.id, event.time_ms, event.arrival_ms, event.trace, event.entities, event.kept, vector)
-
-
-def _label_row(label: Label) -> LabelRow:
-    return LabelRow(
-        label.id, label.label, label.label_time_ms, label.time_ms, label.entities, label.arrival_ms
-    )
-
-
-def _codes(column: Sequence[str], keys: Sequence[str]) -> np.ndarray:
-    place = {key: code for code, key in enumerate(keys)}
-    return np.fromiter((place[key] for key in column), np.int32, len(column))

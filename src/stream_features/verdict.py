@@ -3,7 +3,8 @@
 Delivery is at least once. Each item keeps its last applied position per shard (the watermark) and remembers
 the ids of its newest arrivals. Above the primary's watermark an id it knows is a producer's duplicate and
 dropped for every entity; at or below, the record is a replay, and each item answers by its own watermark. A
-record put back by `redrive` has a new position: each item answers by its own ids.
+record put back by `redrive` has a new position: each item answers by its own ids. A sub-item (see sharing)
+and its main item answer together: what either has, the entity has.
 """
 
 from collections.abc import Mapping, Sequence
@@ -144,7 +145,7 @@ def _verdict(primary: Item, record: Event | Label, order: Order) -> Verdict:
 
 def _apply(item: Item, verdict: Verdict, record: Event | Label, order: Order) -> tuple[bool, int]:
     """Whether the item takes the record, and the change in known positives."""
-    if order <= item.mark or (verdict is Verdict.REDRIVEN and _knows(item, record)):
+    if order <= item.mark or (verdict is Verdict.REDRIVEN and _knows_somewhere(item, record)):
         return False, 0
     item.mark, item.arrival_ms, item.changed = order, record.arrival_ms, True
     if isinstance(record, Label):
@@ -171,16 +172,37 @@ def _knows(item: Item, record: Event | Label) -> bool:
     return at >= 0 and _time_and_label(item.labels, at)[0] >= record.label_time_ms
 
 
+def _knows_somewhere(item: Item, record: Event | Label) -> bool:
+    return _knows(item, record) or (item.main is not None and _knows(item.main, record))
+
+
 def _learn(item: Item, label: Label) -> int:
     """Remember a label unless it is known with this or a later `label_time`; the change in positives."""
-    at = _find(item.labels, packed_id(label.id_hash), LABEL_BYTES)
-    known_ms, was = _time_and_label(item.labels, at) if at >= 0 else (None, False)
+    key = packed_id(label.id_hash)
+    at = _find(item.labels, key, LABEL_BYTES)
+    known_ms, was = _time_and_label(item.labels, at) if at >= 0 else _told_main(item, key)
     if known_ms is not None and label.label_time_ms <= known_ms:
         return 0
-    others = item.labels if known_ms is None else item.labels[:at] + item.labels[at + LABEL_BYTES :]
+    others = item.labels if at < 0 else item.labels[:at] + item.labels[at + LABEL_BYTES :]
     entry = packed_label(label.id_hash, label.label_time_ms, label.label)
-    item.labels = (others + entry)[-REMEMBERED_LABELS * LABEL_BYTES :]
+    item.labels = _newest_labels(others + entry, item.main)
     return label.label - was
+
+
+def _told_main(sub: Item, key: bytes) -> tuple[int | None, bool]:
+    """What the main item of a sub-item knows of a label; (None, False) for nothing, or without one."""
+    at = _find(sub.main.labels, key, LABEL_BYTES) if sub.main else -1
+    return _time_and_label(sub.main.labels, at) if sub.main and at >= 0 else (None, False)
+
+
+def _newest_labels(labels: bytes, main: Item | None) -> bytes:
+    """The newest of them, and older ones that correct what the main item knows, for that is not forgotten."""
+    older, newest = labels[: -REMEMBERED_LABELS * LABEL_BYTES], labels[-REMEMBERED_LABELS * LABEL_BYTES :]
+    if not older or main is None:
+        return newest
+    entries = [older[at : at + LABEL_BYTES] for at in range(0, len(older), LABEL_BYTES)]
+    kept = [one for one in entries if _find(main.labels, one[:ID_BYTES], LABEL_BYTES) >= 0]
+    return b"".join([*kept, newest])
 
 
 def _time_and_label(labels: bytes, at: int) -> tuple[int, bool]:

@@ -13,6 +13,10 @@ from common.errors import InvalidInputError, TransientError
 from streamscore.local import stack as local
 
 
+class NotDeployedError(InvalidInputError):
+    """CloudFormation answers, and has no such stack."""
+
+
 class TargetStack(Protocol):
     """A stack to act on, wherever it is."""
 
@@ -80,7 +84,7 @@ class CloudStack:
 def target(stage: str | None, yes: bool = False, root: Path | None = None) -> TargetStack:
     """The running local stack; with `stage` the stack streamscore-<stage> in AWS, `prod` only with `yes`.
 
-    Raises InvalidInputError if there is none.
+    Raises InvalidInputError if there is none that can be read, NotDeployedError if there is none at all.
     """
     if stage is None:
         return local.load(root or Path.cwd())
@@ -91,6 +95,8 @@ def target(stage: str | None, yes: bool = False, root: Path | None = None) -> Ta
     try:
         (described,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (ClientError, BotoCoreError) as error:
+        if isinstance(error, ClientError) and "does not exist" in str(error):
+            raise NotDeployedError(f"no stack {name} is deployed in this account and region") from error
         raise InvalidInputError(
             f"no stack {name} can be read with these credentials and region: {error}"
         ) from error

@@ -11,7 +11,7 @@ from streamscore.cli._moment import moment_ms
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
 from streamscore.cli._stack import stage_options, target
-from streamscore.producer.records import Selection, last_ms, records
+from streamscore.producer.records import Selection, last_ms, new_trace, records
 from streamscore.producer.stream import Pace, put
 from streamscore.training.tables import read_events
 
@@ -43,7 +43,8 @@ def command(
     """Put EVENTS on the stream in the order of time, and each label once it is known.
 
     A label is known `label_known_after` its event; labels that become known after the last event are put too.
-    --since TIME puts what `load-state --until TIME` has left.
+    --since TIME puts what `load-state --until TIME` has left. Where the spec names a field for a trace id and
+    a row has none, its event begins a trace.
     """
     stack, spec = target(stage, yes), read_spec(spec_path)
     selection = Selection(
@@ -51,7 +52,7 @@ def command(
         since_ms=moment_ms(since, "--since"),
         shift_ms=_shift_ms(events, spec, labels) if shift_to_now else 0,
     )
-    some = records(spec, read_events(events, spec), selection)
+    some = records(spec, read_events(events, spec), selection, new_trace)
     with TerminalProgress().step("Put on the stream", "records") as step:
         sent = put(stack.client("kinesis"), stack.outputs["EventsStreamArn"], some, Pace(rate, speed), step)
     if as_json:

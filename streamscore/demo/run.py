@@ -20,7 +20,7 @@ from streamscore.demo.summary import Summary
 from streamscore.local import stack as local
 from streamscore.local.processes import ProcessIdentity
 from streamscore.local.stack import Stack
-from streamscore.producer.records import Selection, records
+from streamscore.producer.records import Selection, new_trace, records
 from streamscore.producer.stream import Pace, put
 from streamscore.progress import Progress, Step
 from streamscore.training import backfill as backfills
@@ -138,6 +138,7 @@ def _replay(stack: Stack, options: Options, prepared: Material, steps: Steps) ->
             options.spec,
             read_events(prepared.path, options.spec),
             Selection(since_ms=prepared.moment_ms),
+            new_trace,
         )
         pace = Pace(rate=options.rate)
         sent = put(stack.client("kinesis"), stack.outputs["EventsStreamArn"], some, pace, step)

@@ -15,12 +15,21 @@ from streamscore.local.deploy import Clients, Deployed, deploy
 from streamscore.local.emf import MetricPublisher
 from streamscore.local.emulator import Emulator
 from streamscore.local.function_process import Outcome, Site
-from streamscore.local.http_api import NOT_FOUND, Request, Response, event_of, response_of, routes_of
+from streamscore.local.http_api import (
+    NOT_FOUND,
+    Request,
+    Response,
+    event_of,
+    gateway_response,
+    response_of,
+    routes_of,
+)
 from streamscore.local.hub import Api, Command, Hub
 from streamscore.local.poller import Poller
-from streamscore.local.runtime_host import RuntimeHost
+from streamscore.local.runtime_host import PayloadTooLargeError, RuntimeHost
 from streamscore.local.streams import Stream, open_stream
 from streamscore.local.template import read_template
+from streamscore.publication import publish_spec
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     exits.callback(hub.close)
     clients: Clients = cache(lambda service: client(service, emulator.endpoint))
     deployed = deploy(clients, options.name, Path(options.template), f"{hub.url}/invoke", options.shards)
-    _publish_spec(clients, deployed, spec)
+    publish_spec(clients("s3"), deployed.outputs["DataBucketName"], spec)
     metrics = MetricPublisher(clients("cloudwatch"))
     exits.callback(metrics.close)
     site = Site(state_dir / "code", emulator.endpoint, emulators.REGION, state_dir / "logs")
@@ -80,19 +89,18 @@ def _prepare_code(options: Options) -> specs.Spec:
     return specs.parse(text, options.spec or "features.toml")
 
 
-def _publish_spec(clients: Clients, deployed: Deployed, spec: specs.Spec) -> None:
-    """Before anything refers to it: every sha in flight can be resolved."""
-    bucket = deployed.outputs["DataBucketName"]
-    clients("s3").put_object(Bucket=bucket, Key=f"specs/{spec.sha256}.json", Body=specs.to_json(spec))
-
-
 def _api(template: str, deployed: Deployed, host: RuntimeHost) -> Api:
     routes = routes_of(read_template(Path(template)), "ScoringApiFunction")
     name = deployed.outputs["ScoringApiFunctionName"]
 
     def answer(request: Request) -> Response:
         event = event_of(routes, request)
-        return NOT_FOUND if event is None else response_of(host.invoke(name, event))
+        if event is None:
+            return NOT_FOUND
+        try:
+            return response_of(host.invoke(name, event))
+        except PayloadTooLargeError:
+            return gateway_response(413, "Request Entity Too Large")
 
     return answer
 

@@ -21,6 +21,8 @@ from streamscore.local.runtime_api import Answer, Event, Exited, InitFailed, Mes
 # Lambda allows 10 s and then starts over inside the invocation; a busy laptop gets more time instead.
 INIT_WITHIN_S = 30.0
 _MEMORY_CHECK_S = 0.05
+DAEMON = "AWS_XRAY_DAEMON_ADDRESS"
+"""Where it is set, an X-Ray daemon listens: functions are told of it, and every invocation is sampled."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,10 @@ def _signal_name(number: int) -> str:
 
 def _event(function: Function, payload: bytes, request_id: str) -> Event:
     now_s = time.time()
-    trace_id = f"Root=1-{int(now_s):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled=0"
+    sampled = int(DAEMON in os.environ)
+    trace_id = (
+        f"Root=1-{int(now_s):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled={sampled}"
+    )
     return Event(request_id, payload, int((now_s + function.timeout_s) * 1000), function.arn, trace_id)
 
 
@@ -191,6 +196,7 @@ def environment(function: Function, site: Site) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_ENDPOINT_URL": site.endpoint,
-        "POWERTOOLS_TRACE_DISABLED": "true",  # nothing here speaks X-Ray
+        "POWERTOOLS_TRACE_DISABLED": "true",  # that is common/tracing.py's work
+        **({DAEMON: os.environ[DAEMON]} if DAEMON in os.environ else {}),
         **{k: v for k, v in function.environment.items() if k != "MINISTACK_LAMBDA_PROXY_URL"},
     }

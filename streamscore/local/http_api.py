@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from streamscore.local.function_process import Outcome
 
-_FAILED = (500, "application/json", b'{"message":"Internal Server Error"}')
-NOT_FOUND = (404, "application/json", b'{"message":"Not Found"}')
-
-type Response = tuple[int, str, bytes]
+DEFAULT = "$default"
+"""The route of what no other route takes."""
 
 
 @dataclass(frozen=True)
@@ -30,49 +28,88 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def path(self) -> str:
+        """Decoded, once: HTTP APIs route by it, and hand it on."""
+        return unquote(self.target.partition("?")[0])
+
+    @property
+    def query(self) -> str:
+        """As it came."""
+        return self.target.partition("?")[2]
+
+
+@dataclass(frozen=True)
+class Response:
+    """What goes back; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def gateway_response(status: int, message: str) -> Response:
+    """An answer of the gateway's own."""
+    return Response(status, {"content-type": "application/json"}, json.dumps({"message": message}).encode())
+
+
+NOT_FOUND = gateway_response(404, "Not Found")
+_FAILED = gateway_response(500, "Internal Server Error")
+
 
 @dataclass(frozen=True)
 class Route:
-    """A method and a path such as /decisions/{id}."""
+    """A method and a path such as /decisions/{id}; {id+} at the end takes all that is left, with slashes."""
 
     method: str
     path: str
 
+    @property
+    def key(self) -> str:
+        """As it stands in events."""
+        return DEFAULT if self.path == DEFAULT else f"{self.method} {self.path}"
+
     def parameters(self, method: str, path: str) -> dict[str, str] | None:
         """What the path's braces stand for in a request, or None when this is not its route."""
-        wanted, given = self.path.split("/"), path.split("/")
+        if self.path == DEFAULT:
+            return {}
+        wanted = self.path.split("/")
+        given = path.split("/", len(wanted) - 1 if wanted[-1].endswith("+}") else -1)
         if method != self.method or len(wanted) != len(given):
             return None
         pairs = list(zip(wanted, given, strict=True))
-        if any(w != g for w, g in pairs if not w.startswith("{")):
+        if any(w != g for w, g in pairs if not w.startswith("{")) or not all(given[1:]):
             return None
-        return {w.strip("{}"): unquote(g) for w, g in pairs if w.startswith("{")}
+        return {w.strip("{+}"): g for w, g in pairs if w.startswith("{")}
 
 
 def routes_of(template: Mapping[str, Any], function: str) -> list[Route]:
-    """The HttpApi events of a function in the template, before the local overlay takes them out."""
+    """The HttpApi events of a function in the template, before the local overlay takes them out. The default
+    route comes last.
+    """
     events = template["Resources"].get(function, {}).get("Properties", {}).get("Events", {})
     found = [event["Properties"] for event in events.values() if event["Type"] == "HttpApi"]
-    return [Route(properties["Method"].upper(), properties["Path"]) for properties in found]
+    routes = [Route(properties["Method"].upper(), properties["Path"]) for properties in found]
+    return sorted(routes, key=lambda route: route.path == DEFAULT)
 
 
 def event_of(routes: list[Route], request: Request) -> bytes | None:
     """The function's event for a request; None when no route takes it."""
     for route in routes:
-        parameters = route.parameters(request.method, urlsplit(request.target).path)
+        parameters = route.parameters(request.method, request.path)
         if parameters is not None:
             return json.dumps(_event(route, parameters, request)).encode()
     return None
 
 
 def _event(route: Route, parameters: dict[str, str], request: Request) -> dict[str, Any]:
-    now_s, url = time.time(), urlsplit(request.target)
-    http = {"method": route.method, "path": url.path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"}
+    now_s, path, query = time.time(), request.path, request.query
+    http = {"method": request.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"}
     event: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": f"{route.method} {route.path}",
-        "rawPath": url.path,
-        "rawQueryString": url.query,
+        "routeKey": route.key,
+        "rawPath": path,
+        "rawQueryString": query,
         "headers": {name.lower(): value for name, value in request.headers.items()},
         "requestContext": {
             "accountId": "000000000000",
@@ -80,15 +117,16 @@ def _event(route: Route, parameters: dict[str, str], request: Request) -> dict[s
             "domainName": "127.0.0.1",
             "http": {**http, "userAgent": ""},
             "requestId": str(uuid.uuid4()),
-            "routeKey": f"{route.method} {route.path}",
+            "routeKey": route.key,
             "stage": "$default",
             "time": f"{datetime.fromtimestamp(now_s, UTC):%d/%b/%Y:%H:%M:%S +0000}",
             "timeEpoch": int(now_s * 1000),
         },
         "isBase64Encoded": False,
     }
-    if url.query:
-        event["queryStringParameters"] = {k: ",".join(v) for k, v in parse_qs(url.query).items()}
+    if query:
+        given = parse_qs(query, keep_blank_values=True)
+        event["queryStringParameters"] = {name: ",".join(values) for name, values in given.items()}
     if parameters:
         event["pathParameters"] = parameters
     if request.body:
@@ -104,7 +142,7 @@ def _body(body: bytes) -> dict[str, Any]:
 
 
 def response_of(outcome: Outcome) -> Response:
-    """Status, content type and body for what the function returned."""
+    """The response for what the function returned."""
     if outcome.failed:
         return _FAILED
     try:
@@ -112,8 +150,8 @@ def response_of(outcome: Outcome) -> Response:
     except ValueError:
         return _FAILED
     if not isinstance(reply, dict) or "statusCode" not in reply:
-        return 200, "application/json", outcome.payload
+        return Response(200, {"content-type": "application/json"}, outcome.payload)
     headers = {name.lower(): value for name, value in (reply.get("headers") or {}).items()}
     body = str(reply.get("body") or "")
     data = base64.b64decode(body) if reply.get("isBase64Encoded") else body.encode()
-    return int(reply["statusCode"]), headers.get("content-type", "application/json"), data
+    return Response(int(reply["statusCode"]), {"content-type": "application/json", **headers}, data)

@@ -5,11 +5,12 @@ import json
 import secrets
 import threading
 from collections.abc import Callable
-from typing import Any, override
+from typing import Any, BinaryIO, cast, override
 
 from common.errors import StreamscoreError
+from streamscore.local.bodies import body_of
 from streamscore.local.function_process import Outcome
-from streamscore.local.http_api import NOT_FOUND, Request, Response
+from streamscore.local.http_api import NOT_FOUND, Request, Response, gateway_response
 
 type Invoke = Callable[[str, bytes, str], Outcome]
 type Command = Callable[[dict[str, Any]], Any]
@@ -53,25 +54,31 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Server
 
-    def do_GET(self) -> None:
-        self._serve("GET")
+    def __getattr__(self, name: str) -> Any:
+        """`do_GET`, `do_PATCH`, …: any method is served."""
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
 
-    def do_POST(self) -> None:
-        self._serve("POST")
-
-    def _serve(self, method: str) -> None:
+    def _serve(self) -> None:
         hub = self.server.hub
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        _, given, *rest = self.path.split("/")
+        try:
+            body = body_of(self.headers, cast(BinaryIO, self.rfile))
+        except ValueError:
+            self.close_connection = True
+            self._respond(gateway_response(400, "Bad Request"))
+            return
+        _, given, *rest = self.path.split("/") if self.path.startswith("/") else ("", "")
         match rest if secrets.compare_digest(given.encode(), hub.secret.encode()) else []:
             case ["invoke"] if hub.invoke:
                 self._invoke(hub.invoke, body)
             case ["api", *path] if hub.api:
-                self._reply(*hub.api(Request(method, "/" + "/".join(path), dict(self.headers), body)))
+                target = "/" + "/".join(path)
+                self._respond(hub.api(Request(self.command, target, dict(self.headers), body)))
             case [name] if name in hub.commands:
                 self._command(hub.commands[name], body)
             case _:
-                self._reply(*NOT_FOUND)
+                self._respond(NOT_FOUND)
 
     def _invoke(self, invoke: Invoke, body: bytes) -> None:
         """A function error is a 500, by which the emulator knows it; its document is the body."""
@@ -86,11 +93,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._reply(409, _JSON, json.dumps({"error": str(error)}).encode())
 
     def _reply(self, status: int, content_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
+        self._respond(Response(status, {"content-type": content_type}, body))
+
+    def _respond(self, response: Response) -> None:
+        self.send_response(response.status)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(response.body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(response.body)
 
     @override
     def log_message(self, format: str, *args: object) -> None:

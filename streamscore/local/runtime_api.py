@@ -7,7 +7,9 @@ import http.server
 import queue
 import threading
 from dataclasses import dataclass
-from typing import override
+from typing import BinaryIO, cast, override
+
+from streamscore.local.bodies import body_of
 
 MAX_RESPONSE_BYTES = 6_291_556  # AWS's own odd figure: 6 MB and 100 bytes
 
@@ -113,7 +115,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._reply(200, event.payload, _headers(event))
 
     def do_POST(self) -> None:
-        body, messages = self._body(), self.server.api.messages
+        body, messages = body_of(self.headers, cast(BinaryIO, self.rfile)), self.server.api.messages
         match self.path.split("/")[3:]:  # /2018-06-01/runtime/…
             case ["init", "error"]:
                 messages.put(InitFailed(body))
@@ -122,16 +124,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             case ["invocation", request_id, outcome]:
                 messages.put(Answer(request_id, body, failed=outcome == "error"))
         self._reply(202, b'{"status":"OK"}', {})
-
-    def _body(self) -> bytes:
-        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        chunks = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(chunks)
 
     def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)

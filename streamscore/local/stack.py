@@ -16,6 +16,7 @@ from typing import Any
 from common.errors import InvalidInputError, StreamscoreError
 from streamscore.local import clients, processes
 from streamscore.local.assembly import Options
+from streamscore.local.function_process import DAEMON
 from streamscore.local.processes import ProcessIdentity
 from streamscore.local.supervisor import ERROR_FILE, LOCK_FILE, PROCESSES_FILE, STACK_FILE
 
@@ -163,7 +164,7 @@ def _is_coming_up(state_dir: Path) -> bool:
 
 def _launch(options: Options, state_dir: Path, detached: bool) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "streamscore.local.supervisor", json.dumps(asdict(options))]
-    env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_") or k == DAEMON}
     with (state_dir / "logs/supervisor.log").open("wb") as output:
         if not detached:
             return processes.spawn(command, cwd=state_dir, env=env, output=output)

@@ -1,7 +1,9 @@
 """From the rows of an EVENTS file to records: events as JSON, and labels when they become known."""
 
+import secrets
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from common import traceparent
 from stream_features.spec_model import Field, Spec
 from streamscore.producer.stream import Record
 
@@ -25,10 +28,16 @@ class Selection:
     shift_ms: int = 0
 
 
-def records(spec: Spec, frames: Iterable[pl.DataFrame], selection: Selection) -> Iterator[Record]:
+def records(
+    spec: Spec,
+    frames: Iterable[pl.DataFrame],
+    selection: Selection,
+    new_trace: Callable[[], str | None] = lambda: None,
+) -> Iterator[Record]:
     """Events and labels in the order of time: a label at its event's time + label_known_after.
 
     ``frames`` are in the order of time; where a label and an event share an instant, the label comes first.
+    An event whose row has no trace begins a trace by ``new_trace``, if the spec names a field for it.
     """
     waiting: deque[Record] = deque()
     with_labels = selection.labels and spec.event.label is not None
@@ -38,7 +47,7 @@ def records(spec: Spec, frames: Iterable[pl.DataFrame], selection: Selection) ->
             while waiting and waiting[0].time_ms <= row["@time"]:
                 yield waiting.popleft()
             if row["@time"] > after_ms:
-                yield _event(spec, row)
+                yield _event(spec, row, new_trace)
             if with_labels and row["@known"] > after_ms and row.get(spec.event.label or "") is not None:
                 waiting.append(_label(spec, row))
     yield from waiting
@@ -74,14 +83,19 @@ def _timed(spec: Spec, frame: pl.DataFrame, selection: Selection) -> pl.DataFram
     )
 
 
-def _event(spec: Spec, row: Mapping[str, Any]) -> Record:
+def new_trace() -> str:
+    """A W3C `traceparent` of a trace that begins now and is kept, in a form that X-Ray takes too."""
+    return traceparent.new(time.time(), secrets.token_bytes(20))
+
+
+def _event(spec: Spec, row: Mapping[str, Any], new_trace: Callable[[], str | None]) -> Record:
     record = _identity(spec, row)
     for field in spec.event.fields:
         value = row.get(field.name)
         if value is not None:
             _place(record, field, _json_value(field, value))
-    if spec.event.trace is not None and row.get(spec.event.trace) is not None:
-        record[spec.event.trace] = row[spec.event.trace]
+    if spec.event.trace is not None and (trace := row.get(spec.event.trace) or new_trace()) is not None:
+        record[spec.event.trace] = trace
     return Record(row["@time"], record[spec.entities[0].field], _encode(record))
 
 

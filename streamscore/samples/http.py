@@ -13,8 +13,9 @@ def api_events() -> dict[str, Json]:
         "api-predict.json": http_event("POST", "/predict", first),
         "api-batch-predict.json": http_event("POST", "/batch-predict", {"events": [first, second]}),
         "api-put-event.json": http_event("POST", "/events", second),
-        "api-decision.json": http_event("GET", "/decisions/{id}", parameters={"id": "1001"}),
+        "api-decision.json": http_event("GET", "/decisions/{id+}", parameters={"id": "1001"}),
         "api-health.json": http_event("GET", "/health"),
+        "api-openapi.json": http_event("GET", "/openapi.json"),
     }
 
 
@@ -24,7 +25,7 @@ def http_event(
     """One request as API Gateway hands it to the function."""
     path = route
     for name, value in (parameters or {}).items():
-        path = path.replace("{" + name + "}", value)
+        path = path.replace("{" + name + "+}", value)
     request: Json = {
         "version": "2.0",
         "routeKey": f"{method} {route}",

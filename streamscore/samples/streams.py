@@ -112,7 +112,9 @@ def _decision(spec: Spec, place: int, row: Row) -> Json:
             scored_at_ms=row.arrival_ms + 400 + place,
             score=score,
             verdict=Verdict(action, ()),
-            reasons=(Reason("amount", 310.0, 25.0, 1.25),) if action != "approve" else (),
+            reasons=(Reason("amount", 310.0, 25.0, 1.25, "amount 310, usually 25"),)
+            if action != "approve"
+            else (),
             absent="",
             model="sample-model",
             policy="sample-policy",

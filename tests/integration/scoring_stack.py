@@ -40,6 +40,13 @@ class ScoringStack:
     client: Callable[[str], Any]
     queue: str
 
+    def waiting(self) -> int:
+        """How many messages stand for decisions that the bus did not take."""
+        asked = self.client("sqs").get_queue_attributes(
+            QueueUrl=self.settings.unpublished_queue, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return int(asked["Attributes"]["ApproximateNumberOfMessages"])
+
     def wired(self) -> Wiring:
         return wire(self.settings, self.code)
 
@@ -94,6 +101,7 @@ def scoring_stack(
         monitor_table="unused",
         data_bucket=name,
         event_bus=name,
+        unpublished_queue=client("sqs").create_queue(QueueName=f"{name}-unpublished")["QueueUrl"],
         events_stream="unused",
         pointer_prefix=f"/streamscore/{name}",
         log_key_secret="",

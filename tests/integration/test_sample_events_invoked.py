@@ -82,6 +82,7 @@ def test_the_schedule_looks_at_the_hour_before(quiet_stack: stacks.Stack) -> Non
     ("sample", "status"),
     [
         ("api-health", 200),
+        ("api-openapi", 200),
         ("api-predict", 200),
         ("api-batch-predict", 200),
         ("api-put-event", 202),

@@ -62,6 +62,7 @@ def test_reasons_come_with_what_is_flagged_and_are_those_of_occlusion(
     stored = stack.items()[0]["reasons"]["L"]
     assert [reason["M"]["feature"]["S"] for reason in stored] == [reason.feature for reason in expected]
     assert float(stored[0]["M"]["value"]["N"]) == HIGH
+    assert stored[0]["M"]["text"]["S"].startswith("amount is 900, usually ")
 
 
 def test_reviews_and_blocks_reach_the_bus_and_approvals_do_not(stack: ScoringStack, tmp_path: Path) -> None:
@@ -211,7 +212,7 @@ def test_a_promotion_is_followed_without_a_restart(stack: ScoringStack, tmp_path
     wiring = stack.wired()
     deliver(wiring, record(1, [row("a")]))
     second = stack.promote(tmp_path / "other", seed=1)
-    wiring.champion._read_again_s = 0.0
+    wiring.serving.expire()
     deliver(wiring, record(2, [row("b")]))
     assert [item["model"]["S"] for item in stack.items()] == [first, second]
 
@@ -252,7 +253,7 @@ def test_a_bad_model_is_refused_and_the_running_one_stays(
     wiring = stack.wired()
     deliver(wiring, record(1, [row("a")]))
     damage(stack, stack.promote(tmp_path / "other", seed=1))
-    wiring.champion._read_again_s = 0.0
+    wiring.serving.expire()
     deliver(wiring, record(2, [row("b")]))
     assert [item["model"]["S"] for item in stack.items()] == [first, first]
 

@@ -81,10 +81,11 @@ def test_a_function_error_is_one_for_the_caller(small: stacks.Stack) -> None:
 
 
 def test_the_http_api_reaches_its_function(small: stacks.Stack) -> None:
-    with urllib.request.urlopen(f"{small.outputs['HttpApiUrl']}/health") as reply:
-        assert json.load(reply)["table"] == small.outputs["StateTableName"]
+    for path in ("health", "elsewhere"):  # the latter by the default route
+        with urllib.request.urlopen(f"{small.outputs['HttpApiUrl']}/{path}") as reply:
+            assert json.load(reply)["table"] == small.outputs["StateTableName"]
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"{small.outputs['HttpApiUrl']}/nothing")
+        urllib.request.urlopen(small.outputs["HttpApiUrl"].replace("/api", "/elsewhere"))
 
 
 def test_metrics_that_a_function_prints_are_in_cloudwatch(small: stacks.Stack) -> None:

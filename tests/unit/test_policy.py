@@ -1,6 +1,4 @@
-"""Policy: thresholds, rules, severity, and refusals that name the place."""
-
-from pathlib import Path
+"""Policy: thresholds, rules, severity, control and force over one row; mistakes refused with their line."""
 
 import numpy as np
 import pytest
@@ -8,26 +6,42 @@ import pytest
 from common.errors import InvalidInputError
 from common.settings import code_root
 from scoring.bundle import Thresholds
-from scoring.policy import Verdict, apply, by_score, parse
-from scoring.rules import Batch, Rules, check
+from scoring.policy import Verdict, apply, by_score, draw, draws
+from scoring.policy_file import decode, parse
+from scoring.rules import Batch, Rules
 from tests import small_model
 
 LIMITS = Thresholds(review=0.5, block=0.9)
 NAN = float("nan")
+DAY_MS = 86_400_000
+Y2027_MS = 1_798_761_600_000
 
 
-def verdicts(text: str, features: list[list[float]], kept: list[tuple], scores: list[float]) -> list[Verdict]:
+def verdicts(
+    text: str,
+    features: list[list[float]],
+    kept: list[tuple],
+    scores: list[float],
+    *,
+    at_ms: int = 0,
+    draw: float | None = None,
+) -> list[Verdict]:
     policy = parse(text)
-    rules = Rules(policy, small_model.spec())
-    batch = Batch(np.array(features, np.float32), kept)
+    batch = Batch(np.array(features, np.float32), kept, [("c1", "t1")] * len(kept))
     severity = by_score(np.array(scores), len(scores), LIMITS, policy.fallback)
-    return apply(severity, rules.fired(batch))
+    fired = Rules(policy, small_model.spec()).fired(batch, at_ms)
+    return apply(policy, severity, fired, None if draw is None else np.full(len(scores), draw))
 
 
 def decided(
-    rules: str, amount: int = 100, shop: str | None = "books", count: float = 1, score: float = 0
+    rules: str,
+    amount: int = 100,
+    shop: str | None = "books",
+    count: float = 1,
+    score: float = 0,
+    **more: float,
 ) -> Verdict:
-    (verdict,) = verdicts(rules, [[amount / 100, count, 1, NAN]], [(amount, shop)], [score])
+    (verdict,) = verdicts(rules, [[amount / 100, count, 1, NAN]], [(amount, shop)], [score], **more)
     return verdict
 
 
@@ -64,16 +78,28 @@ def test_the_policys_thresholds_hold_for_the_version_it_names_only() -> None:
         ('{ feature = "amount", above = 12.34 }', 1235, True),
         ('{ feature = "card_count_1d", equals = 1 }', 1, True),
         ('{ feature = "card_count_1d", in = [2, 3] }', 1, False),
+        ('{ feature = "card_count_1d", equals = true }', 1, True),
+        ('{ field = "amount", above = 12.3399999999999999999999999999999999999 }', 1234, True),
+        ('{ field = "amount", below = 12.3400000000000000000000000000000000001 }', 1234, True),
+        ('{ field = "amount", equals = 12.3400000000000000000000000000000000001 }', 1234, False),
+        ('{ field = "amount", below = 9223372036854775807 }', 1234, True),
+        ('{ field = "amount", above = -9223372036854775807 }', 1234, True),
+        ('{ field = "amount", in = [9223372036854775807] }', 1234, False),
     ],
 )
 def test_conditions_compare_exactly(condition: str, amount: int, fires: bool) -> None:
     assert decided(rule(f"all = [{condition}]"), amount).rules == (("r",) if fires else ())
 
 
-@pytest.mark.parametrize("test", ["above = 0", "below = 9", 'equals = "x"', "in = [1]"])
-def test_a_missing_value_fulfils_no_condition(test: str) -> None:
-    assert decided(rule(f'any = [{{ field = "shop", {test} }}]'), shop=None).rules == ()
-    assert decided(rule(f'any = [{{ feature = "card_mean_1d", {test} }}]')).rules == ()
+@pytest.mark.parametrize("test", ["above = -9", "below = 9", "equals = 0", "in = [0, 1]"])
+@pytest.mark.parametrize("subject", ['field = "amount"', 'feature = "card_mean_1d"'])
+def test_a_missing_value_fulfils_no_condition(subject: str, test: str) -> None:
+    (verdict,) = verdicts(rule(f"any = [{{ {subject}, {test} }}]"), [[1, 1, 1, NAN]], [(None, None)], [0.0])
+    assert verdict.rules == ()
+
+
+def test_a_missing_text_is_no_text() -> None:
+    assert decided(rule('any = [{ field = "shop", equals = "None" }]'), shop=None).rules == ()
 
 
 def test_texts_and_numbers_are_never_equal() -> None:
@@ -115,38 +141,125 @@ def test_a_rule_in_shadow_is_recorded_and_decides_nothing() -> None:
 
 def test_a_rule_over_what_an_older_spec_lacks_does_not_fire_there() -> None:
     assert decided(rule('any = [{ field = "device", equals = "x" }]')).rules == ()
-    with pytest.raises(InvalidInputError, match="rule 'r': 'device' is not in `keep`"):
-        check(parse(rule('any = [{ field = "device", equals = "x" }]')), small_model.spec())
-    with pytest.raises(InvalidInputError, match="no feature 'speed'"):
-        check(parse(rule('any = [{ feature = "speed", above = 1 }]')), small_model.spec())
+    assert decided(rule('any = [{ feature = "speed", above = -1 }]')).rules == ()
+
+
+def test_entities_are_compared_as_text() -> None:
+    assert decided(rule('any = [{ entity = "card", equals = "c1" }]')).rules == ("r",)
+    assert decided(rule('any = [{ entity = "terminal", in = ["t2"] }]')).rules == ()
+    policy = parse(rule('any = [{ entity = "card", equals = "c1" }]'))
+    unknown = Batch(np.zeros((1, 4), np.float32), [(1, "x")])
+    ((_, mask),) = Rules(policy, small_model.spec()).fired(unknown, 0)
+    assert not mask.any()
+
+
+STOLEN = """
+[lists.stolen]
+values = ["c9", { value = "c1", until = 2026-12-31 }]
+"""
+LISTED = STOLEN + rule('any = [{ entity = "card", in = "stolen" }]')
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("until", "last_ms"),
     [
-        ("fallback = deny", "not valid TOML.*line 1"),
-        ('fallback = "deny"', "Invalid enum value 'deny'"),
-        ("falback = 1", "unknown field `falback`"),
-        ("[thresholds.v]\nreview = 0.9\nblock = 0.1", "thresholds.v: block is below review"),
-        ("[thresholds.v]\nreview = 2\nblock = 3", "<= 1.0"),
-        (rule(""), "rule 'r': has neither"),
-        (rule('any = [{ field = "a", above = 1 }]') * 2, "a name of its own"),
-        (rule('any = [{ field = "a" }]'), "one of above, below, equals, in"),
-        (rule('any = [{ field = "a", above = 1, below = 2 }]'), "one of above, below, equals, in"),
-        (rule("any = [{ above = 1 }]"), "either a `feature` or a `field`"),
-        (rule('any = [{ field = "a", above = "b" }]'), "Expected `float | null`"),
-        (rule('mode = "off"\nany = [{ field = "a", above = 1 }]'), "Invalid enum value 'off'"),
+        ("2026-12-31", Y2027_MS - 1),
+        ("2026-12-31T18:00:00Z", Y2027_MS - DAY_MS // 4 - 1),
+        ("2026-12-31T18:00:00", Y2027_MS - DAY_MS // 4 - 1),
+        ("2026-12-31T20:00:00+02:00", Y2027_MS - DAY_MS // 4 - 1),
     ],
 )
-def test_a_mistake_is_refused_with_its_place(text: str, says: str) -> None:
-    with pytest.raises(InvalidInputError, match=says):
-        parse(text, "policy.toml")
+def test_a_listed_value_holds_to_the_end_of_its_day_or_until_its_time(until: str, last_ms: int) -> None:
+    text = LISTED.replace("2026-12-31", until)
+    assert decided(text, at_ms=last_ms).rules == ("r",)
+    assert decided(text, at_ms=last_ms + 1).rules == ()
+
+
+def test_each_row_has_a_moment_of_its_own() -> None:
+    policy = parse(LISTED)
+    batch = Batch(np.zeros((3, 4), np.float32), [(1, "x")] * 3, [("c1", "t"), ("c1", "t"), ("c9", "t")])
+    moments = np.array([Y2027_MS - 1, Y2027_MS, Y2027_MS], np.int64)
+    ((_, mask),) = Rules(policy, small_model.spec()).fired(batch, moments)
+    assert mask.tolist() == [True, False, True]
+
+
+def test_a_value_listed_twice_holds_until_the_later_of_its_times() -> None:
+    text = LISTED.replace('"c9"', '"c1"')
+    assert decided(text, at_ms=2 * Y2027_MS).rules == ("r",)
+
+
+@pytest.mark.parametrize(
+    ("share", "draw", "decision", "propensity"),
+    [
+        (0.25, 0.0, "approve", 0.25),
+        (0.25, 0.2499999, "approve", 0.25),
+        (0.25, 0.25, "block", 0.75),
+        (0.07, 0.5, "block", 0.93),
+        (1, 1 - 2**-53, "approve", 1.0),
+        (0, 0.0, "block", None),
+        (0.25, None, "block", None),
+    ],
+)
+def test_a_control_share_of_blocks_is_let_through_by_its_draw(
+    share: float, draw: float | None, decision: str, propensity: float | None
+) -> None:
+    found = decided(f"control_share = {share}", score=0.95, draw=draw)
+    assert found == Verdict(decision, ("control",) if decision == "approve" else (), propensity)
+
+
+def test_only_blocks_that_no_override_made_are_let_through() -> None:
+    always = 'any = [{ field = "amount", above = 0 }]'
+    share = "control_share = 1.0\n"
+    assert decided(share + rule(always, "block"), draw=0.5) == Verdict("approve", ("r", "control"), 1.0)
+    assert decided(share, score=0.6, draw=0.5) == Verdict("review", ())
+    assert decided(share + rule(f"override = true\n{always}", "block"), draw=0.5) == Verdict("block", ("r",))
+
+
+def test_draws_are_even_repeatable_and_another_policys_are_others() -> None:
+    ids = [f"e{n}" for n in range(2000)]
+    first, second = ([draw(id_, version) for id_ in ids] for version in ("a", "b"))
+    assert first == [draw(id_, "a") for id_ in ids]
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.1
+    assert abs(np.mean(first) - 0.5) < 0.03
+    assert min(first) >= 0
+    assert max(first) < 1
+
+
+def test_only_a_policy_with_a_control_share_draws() -> None:
+    assert draws(parse(""), ["a"]) is None
+    share = parse("control_share = 0.1")
+    made = draws(share, ["a", "b"])
+    assert made is not None
+    assert made.tolist() == [draw("a", share.version), draw("b", share.version)]
+
+
+@pytest.mark.parametrize("action", ["approve", "review"])
+def test_forced_every_decision_is_that_whatever_score_rules_and_overrides_say(action: str) -> None:
+    always = 'any = [{ field = "amount", above = 0 }]'
+    text = f'force = "{action}"\ncontrol_share = 1\n' + rule(f"override = true\n{always}", "block")
+    for score in (0.0, 0.95):
+        assert decided(text, score=score, draw=0.0) == Verdict(action, ("force", "r"))
+    assert decided(f'force = "{action}"', score=0.95) == Verdict(action, ("force",))
+
+
+def test_a_row_without_a_number_is_decided_by_the_fallback() -> None:
+    found = by_score(np.array([NAN, 0.95, NAN]), 3, LIMITS, "review")
+    assert found.tolist() == [1, 2, 1]
 
 
 def test_the_policy_that_ships_is_one() -> None:
     assert parse((code_root({}) / "policy.toml").read_text()).fallback == "approve"
 
 
-def test_the_same_text_is_the_same_version(tmp_path: Path) -> None:
+def test_the_same_text_is_the_same_version() -> None:
     assert parse('fallback = "review"').version == parse('fallback = "review"').version
     assert parse('fallback = "review"').version != parse('fallback = "approve"').version
+
+
+def test_published_bytes_are_the_version_that_was_asked_for_or_refused() -> None:
+    text = 'fallback = "review"'
+    assert decode(text.encode(), parse(text).version).fallback == "review"
+    with pytest.raises(InvalidInputError, match="its content is that of version"):
+        decode(text.encode(), "0" * 16)
+    with pytest.raises(InvalidInputError, match="is no text"):
+        decode(b"\xff", "0" * 16)

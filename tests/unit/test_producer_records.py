@@ -3,14 +3,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common import traceparent
 from stream_features import spec as specs
 from stream_features.events import Event, Label, decoder
-from streamscore.producer.records import Selection, records
+from streamscore.producer.records import Selection, new_trace, records
 
 DAY_MS = 86_400_000
 SPEC = specs.parse(
@@ -44,6 +46,21 @@ def frame(*rows: dict[str, Any]) -> pl.DataFrame:
 def made(*rows: dict[str, Any], selection: Selection | None = None) -> list[dict[str, Any]]:
     some = records(SPEC, [frame(*rows)], selection or Selection())
     return [json.loads(record.data, parse_float=Decimal) for record in some]
+
+
+def test_an_event_without_a_trace_begins_one_and_a_row_that_has_one_keeps_it() -> None:
+    mine = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-00"
+    rows = frame({"tx": "1", "trace": None}, {"tx": "2", "trace": mine}, {"tx": "3", "trace": None})
+
+    first, kept, third = (json.loads(one.data) for one in records(SPEC, [rows], Selection(), new_trace))
+
+    assert kept["trace"] == mine
+    ids = [traceparent.trace_id(one["trace"]) for one in (first, third)]
+    assert None not in ids
+    assert ids[0] != ids[1]
+    untraced = msgspec.structs.replace(SPEC, event=msgspec.structs.replace(SPEC.event, trace=None))
+    (bare,) = records(untraced, [frame({})], Selection(), new_trace)
+    assert "trace" not in json.loads(bare.data)
 
 
 def test_an_event_carries_what_the_spec_names_and_nothing_else() -> None:

@@ -15,6 +15,7 @@ ENVIRON = {
     "MONITOR_TABLE": "windows",
     "DATA_BUCKET": "bucket",
     "EVENT_BUS": "bus",
+    "UNPUBLISHED_QUEUE": "https://queue",
     "EVENTS_STREAM": "events",
     "POINTER_PREFIX": "/streamscore/streamscore-local",
     "LOG_KEY_SECRET": "secret",

@@ -267,6 +267,16 @@ WINDOW = 'entity = "card"\nwindows = ["1h"]\n'
         ('op = "hour"\ndefault = true', 14, "must be a number"),
         ('op = "hour"\ndefault = "0"', 14, "must be a number"),
         ('op = "hour"\ndefault = inf', 14, "within ±2^53"),
+        ('op = "hour"\nreason = ""', 14, "'reason' must be a text"),
+        ('op = "hour"\nreason = "at {valeu}"', 14, "reason: {valeu} stands for nothing; use {value}"),
+        ('op = "hour"\nreason = "at {value:.2f}"', 14, "{value:.2f} stands for nothing"),
+        ('op = "hour"\nreason = "at {value!r}"', 14, "{value!r} stands for nothing"),
+        ('op = "hour"\nreason = "at {}"', 14, "{} stands for nothing"),
+        ('op = "hour"\nreason = "{window}"', 14, "{window} stands for nothing"),
+        ('op = "hour"\nreason = "at {value"', 14, "a brace stands alone"),
+        ('op = "hour"\nreason = "at }"', 14, "a brace stands alone"),
+        ('op = "hour"\nreason = "at {{value}}"', 14, "braces cannot be shown"),
+        (f'op = "hour"\nreason = "{"x" * 201}"', 14, "has 201 characters, at most 200"),
         ('op = "hour"\nop = "hour"', 14, "not valid TOML"),
         ("op = hour", 13, "not valid TOML"),
     ],
@@ -316,6 +326,17 @@ def test_a_misspelt_or_absurd_head_is_refused_with_line_key_and_remedy(old, new,
         parse(HEAD.replace(old, new) + 'op = "hour"\n' + others, "my.toml")
     assert str(refused.value).startswith(f"my.toml:{line}: ")
     assert says in str(refused.value)
+
+
+def test_a_reason_is_kept_by_the_spec_and_is_no_part_of_the_definition():
+    told, untold = feature('op = "hour"\nreason = "at {value} o\'clock"'), feature('op = "hour"')
+    assert (told.reason, untold.reason) == ("at {value} o'clock", "")
+    assert told.hash == untold.hash
+
+
+def test_a_reason_names_its_window():
+    keys = 'op = "count"\nentity = "card"\nwindows = ["1h"]\nreason = "{value} in {window}"'
+    assert feature(keys).reason == "{value} in 1h"
 
 
 def test_a_circle_of_features_is_named():

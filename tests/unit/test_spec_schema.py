@@ -56,6 +56,8 @@ def test_every_op_is_accepted(op):
         ('windows = ["1d", "7d", "30d"]', 'windows = ["1 day"]'),
         ('delay = "7d"', 'delay = "7"'),
         ('op = "is_weekend"', 'op = "is_weekend"\nentity = "customer"'),
+        ("at night: {value}", "at night: {valeu}"),
+        ("at night: {value}", "at night: {value"),
         ('id = "transaction_id"', 'idd = "transaction_id"'),
         ("decimal(2)", "decimal(13)"),
         ("decimal(2)", "money"),

@@ -232,8 +232,11 @@ def test_the_http_api_asks_for_iam_on_every_route() -> None:
         ("post", "/predict"),
         ("post", "/batch-predict"),
         ("post", "/events"),
-        ("get", "/decisions/{id}"),
+        ("get", "/decisions/{id+}"),
+        ("get", "/decisions"),
         ("get", "/health"),
+        ("get", "/openapi.json"),
+        ("x-amazon-apigateway-any-method", "$default"),
     }
     for methods in api["paths"].values():
         for operation in methods.values():

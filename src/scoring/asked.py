@@ -1,0 +1,109 @@
+"""What the body of a prediction asks: about an event of the spec, or about a ready vector of features.
+
+`{"features": {name: number or null, …}}` and nothing beside it is a vector. An event has an id and a time at
+least, so that one with a field named `features` is still an event.
+"""
+
+import hashlib
+import json
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from common.errors import RecordRefusedError
+from scoring.model import Floats
+from scoring.problems import ProblemError, Refusals
+from stream_features.events import Decoder, Event
+from stream_features.spec import Spec
+
+DIGEST_BYTES = 16
+_LARGEST = float(np.finfo(np.float32).max)
+_WHOLE_BELOW = 2**53
+_SHOWN_CHARACTERS = 64
+
+
+class Asked(NamedTuple):
+    """An event and the digest of how it was written, or a ready vector float32 [F], NaN for null."""
+
+    event: Event | None
+    digest: bytes
+    vector: Floats | None
+
+
+class _OnlyFeatures(msgspec.Struct, forbid_unknown_fields=True):
+    features: msgspec.Raw
+
+
+class Reader:
+    """Reads bodies of one spec."""
+
+    def __init__(self, spec: Spec, decoder: Decoder) -> None:
+        self._decoder, self._names, self._refusals = decoder, spec.feature_names, Refusals(spec)
+        self._only_features = msgspec.json.Decoder(_OnlyFeatures)
+        self._object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+    def read(self, body: bytes, arrival_ms: int) -> Asked:
+        """What `body` asks; ProblemError says what is wrong with it."""
+        try:
+            features = self._only_features.decode(body).features
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return Asked(self._event(body, arrival_ms), digest(body), None)
+        return Asked(None, b"", self._vector(bytes(features)))
+
+    def _event(self, body: bytes, arrival_ms: int) -> Event:
+        try:
+            found = self._decoder.decode(body, arrival_ms)
+            if isinstance(found, Event):
+                return found
+            raise RecordRefusedError("is_label", "type: a label is not scored; put it on the stream")
+        except RecordRefusedError as error:
+            raise self._refusals.problem(error) from error
+
+    def _vector(self, features: bytes) -> Floats:
+        try:
+            given = self._object.decode(features)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise _unfit("features", "wrong_type", "expected an object of numbers by feature name") from error
+        for name in given:
+            if name not in self._names:
+                raise _unfit(f"features.{name}", "unknown_feature", "this spec has no such feature")
+        for name in self._names:
+            if name not in given:
+                raise _unfit(f"features.{name}", "missing_feature", "is missing; null says it is not known")
+        return np.array([_number(name, bytes(given[name])) for name in self._names], np.float32)
+
+
+def digest(body: bytes) -> bytes:
+    """What tells one request from another: the first 16 bytes of the sha256 of its canonical JSON.
+
+    Blanks, the order of keys, escapes, and how a number is written (12.30, 12.3, 1.23e1) make no difference.
+    """
+    try:
+        values = json.loads(body, parse_float=_by_value)
+        body = json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
+    except (ValueError, RecursionError):  # an unused value beyond Python's limits: compared as it is written
+        pass
+    return hashlib.sha256(body).digest()[:DIGEST_BYTES]
+
+
+def _by_value(written: str) -> float | int:
+    number = float(written)
+    return int(number) if number.is_integer() and abs(number) < _WHOLE_BELOW else number
+
+
+def _number(name: str, raw: bytes) -> float:
+    """A JSON number within float32, or null as NaN."""
+    if raw == b"null":
+        return float("nan")
+    if raw[:1] not in b"-0123456789":
+        raise _unfit(f"features.{name}", "wrong_type", "expected a number or null")
+    value = float(raw)
+    if abs(value) > _LARGEST:
+        raise _unfit(f"features.{name}", "out_of_range", "beyond what a float32 holds")
+    return value
+
+
+def _unfit(place: str, reason: str, told: str) -> ProblemError:
+    place = place[:_SHOWN_CHARACTERS]
+    return ProblemError("invalid_features", f"{place}: {told}", reason=reason, field=place)
