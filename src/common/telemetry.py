@@ -35,6 +35,8 @@ from typing import IO, Any, cast
 from aws_lambda_powertools import Logger, Metrics
 
 from common import pricing, traceparent, tracing
+from common.aws import client
+from common.errors import StreamscoreError
 from common.meter import Meter
 from common.metrics import BY_NAME
 
@@ -43,6 +45,7 @@ _METRIC_LOG_BYTES = 60  # one metric of an EMF line: its definition and its name
 _VALUES_A_LINE = 100
 _HASH_BYTES = 8
 _MOST_TRACES = 100  # in one invocation's log line: 3 KB
+_TRACES_A_WARNING = 10
 
 
 class _CountedStdout:
@@ -117,6 +120,11 @@ def follow(traces: Iterable[str | None]) -> None:
         note(traces=" ".join(ids))
         meter().logged(33 * len(ids))
         tracing.producers(ids)
+
+
+def some_traces(traces: Iterable[str | None]) -> list[str]:
+    """For a log line about rows: whose they are, so far as producers said; as written, the first few."""
+    return list(itertools.islice((trace for trace in traces if trace), _TRACES_A_WARNING))
 
 
 def hashed(value: str) -> str:
@@ -207,13 +215,9 @@ def _log_key() -> bytes:
 def _secret(name: str | None) -> str | None:
     if not name:
         return None
-    import botocore.exceptions  # noqa: PLC0415 - costs a cold start only where something is hashed
-    import botocore.session  # noqa: PLC0415
-
     try:
-        client = botocore.session.get_session().create_client("secretsmanager")
-        return str(client.get_secret_value(SecretId=name)["SecretString"])
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+        return str(client("secretsmanager", attempts=3).get_secret_value(SecretId=name)["SecretString"])
+    except StreamscoreError:
         return None
 
 
