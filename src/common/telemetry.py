@@ -144,19 +144,34 @@ def meter() -> Meter:
     return _current
 
 
+_init_ms = 0.0
+
+
+def init_ended() -> None:
+    """The process is ready as of now; what was counted on the way is written out."""
+    _end_init()
+    if metrics().metric_set:
+        metrics().flush_metrics()
+
+
+def _end_init() -> None:
+    global _init_ms  # noqa: PLW0603 - a process starts once
+    _init_ms = _ms_since_process_start()
+
+
 def observed[R](handler: Callable[[dict[str, Any], Any], R]) -> Callable[[dict[str, Any], Any], R]:
     """Decorate a Lambda handler: meter the invocation, emit its cost and its metrics, also when it raises.
 
-    The first invocation also bills the time from process start to this decoration (INIT is billed since
-    2025-08). An invocation that Lambda kills (time-out, memory) emits nothing.
+    The first invocation also bills the time from process start to this decoration, or to `init_ended` (INIT
+    is billed since 2025-08). An invocation that Lambda kills (time-out, memory) emits nothing.
     """
-    init_ms = _ms_since_process_start()
+    _end_init()
     cold = True
 
     @functools.wraps(handler)
     def invoke(event: dict[str, Any], context: Any) -> R:
         nonlocal cold
-        started, failed, init, cold = time.perf_counter(), True, init_ms if cold else None, False
+        started, failed, init, cold = time.perf_counter(), True, _init_ms if cold else None, False
         _begin(context)
         try:
             with tracing.invocation(_service()):

@@ -25,9 +25,10 @@ from common.aws import RESERVE_MS, RemainingMs
 from common.settings import Settings, code_root
 from common.telemetry import logger, meter, observed, some_traces
 from common.tracing import annotate
+from scoring.early import load_early
 from scoring.endpoints import ROUTES, Endpoints, Reply, Request, answered
 from scoring.problems import MEDIA_TYPE, ProblemError
-from scoring.wiring import wire
+from scoring.wiring import Wiring, wire
 from stream_features.careful_decoder import MAX_TRACE_CHARACTERS
 
 PATIENCE_MS = 2_000
@@ -117,5 +118,13 @@ def _body(event: dict[str, Any]) -> bytes:
 
 
 @functools.cache
+def _wiring() -> Wiring:
+    return wire(Settings.from_environ(os.environ), code_root())
+
+
+@functools.cache
 def _endpoints() -> Endpoints:
-    return Endpoints(wire(Settings.from_environ(os.environ), code_root()))
+    return Endpoints(_wiring())
+
+
+load_early(__name__, _wiring, _endpoints)

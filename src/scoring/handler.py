@@ -15,6 +15,7 @@ from common.settings import Settings, code_root
 from common.telemetry import follow, logger, note, observed, some_traces
 from common.tracing import annotate, step
 from scoring import policy as policies
+from scoring.early import load_early
 from scoring.items import Item, Label
 from scoring.rows import batch, items, tally
 from scoring.wiring import Wiring, wire
@@ -117,14 +118,17 @@ def unfinished(delivered: Sequence[Delivered], ids: set[str]) -> dict[str, Any]:
     return {"batchItemFailures": []}
 
 
-@functools.cache
-def _wiring() -> Wiring:
-    return wire(Settings.from_environ(os.environ), code_root())
-
-
 def _ids(delivered: Sequence[Delivered], spec_shas: Sequence[str]) -> set[str]:
     return {row.id for record in delivered if record.out.spec_sha in spec_shas for row in record.out.rows}
 
 
 def _label(row: LabelRow) -> Label:
     return Label(row.id, row.entities[0], row.time_ms, row.label, row.label_time_ms, row.arrival_ms)
+
+
+@functools.cache
+def _wiring() -> Wiring:
+    return wire(Settings.from_environ(os.environ), code_root())
+
+
+load_early(__name__, _wiring)
