@@ -1,11 +1,28 @@
-"""From the bytes of one stream record to an `Event` or a `Label`; what breaks the schema is refused."""
+"""From the bytes of stream records to `Event` and `Label`; what breaks the schema is refused."""
 
+from collections.abc import Sequence
+
+from common.errors import RecordRefusedError
 from stream_features.careful_decoder import CarefulDecoder
-from stream_features.event_types import Event, Label, event_hash, label_hash, label_hashes
+from stream_features.event_types import Event, Label, event_hash, event_hashes, label_hash, label_hashes
 from stream_features.quick_decoder import QuickDecoder
 from stream_features.spec_model import Spec
 
-__all__ = ["Decoder", "Event", "Label", "decoder", "event_hash", "label_hash", "label_hashes"]
+__all__ = [
+    "Decoded",
+    "Decoder",
+    "Event",
+    "Label",
+    "decoder",
+    "event_hash",
+    "event_hashes",
+    "label_hash",
+    "label_hashes",
+]
+
+
+Decoded = Event | Label | RecordRefusedError
+_FEW = 16  # below, arrays do not pay
 
 
 def decoder(spec: Spec) -> "Decoder":
@@ -21,5 +38,18 @@ class Decoder:
 
     def decode(self, data: bytes, arrival_ms: int) -> Event | Label:
         """The record in `data`, which reached the stream at `arrival_ms`; else RecordRefusedError."""
-        record = self._quick.decode(data, arrival_ms)
-        return self._careful.decode(data, arrival_ms) if record is None else record
+        return self._careful.decode(data, arrival_ms)
+
+    def decode_all(self, datas: Sequence[bytes], arrivals_ms: Sequence[int]) -> list[Decoded]:
+        """What `decode` gives, or the error it raises, for each of many records: quicker than one by one."""
+        if len(datas) < _FEW:
+            return list(map(self._judged, datas, arrivals_ms))
+        found = self._quick.decode(datas, arrivals_ms)
+        triples = zip(found, datas, arrivals_ms, strict=True)
+        return [self._judged(data, at) if record is None else record for record, data, at in triples]
+
+    def _judged(self, data: bytes, arrival_ms: int) -> Decoded:
+        try:
+            return self._careful.decode(data, arrival_ms)
+        except RecordRefusedError as error:
+            return error

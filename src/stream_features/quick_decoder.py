@@ -1,160 +1,162 @@
-"""Decodes the records nearly all producers send, fast; what looks unusual is for the careful decoder."""
+"""Decodes the records nearly all producers send, a batch at a time; the rest is for the careful decoder."""
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+import numpy as np
+from msgspec import Raw
 
-from common.errors import RecordRefusedError
-from stream_features import values
-from stream_features.careful_decoder import DAY_MS, MAX_TRACE_CHARACTERS, nested, reader
-from stream_features.event_types import Event, Label, event_hash, label_hash
-from stream_features.spec_model import Field, Spec
+from stream_features import json_columns, record_shape
+from stream_features.careful_decoder import DAY_MS, MAX_TRACE_CHARACTERS
+from stream_features.event_types import Event, Label, event_hashes, label_hashes
+from stream_features.json_columns import IDENTIFIER, TEXT, TIME, TRUTH, Doubts
+from stream_features.spec_model import Spec
 
-_MAX_CHARACTERS = values.MAX_TEXT_BYTES // 4  # at most four bytes each
-_IDENTIFIER, _TIME, _TEXT, _ANSWER = str | int, str | int, str, bool | int
-_SECOND_MS = {f":{second:02}": 1000 * second for second in range(60)}
-_REST_MS = {"": 0, "Z": 0} | {f".{ms:03}Z": ms for ms in range(1000)}
-_UNUSUAL = (ValueError, KeyError, TypeError, RecursionError, RecordRefusedError, msgspec.MsgspecError)
+_UNUSUAL = (ValueError, RecursionError, msgspec.MsgspecError)
+_ANSWERS = {b"true": True, b"1": True, b"false": False, b"0": False}
 
 
 class QuickDecoder:
-    """Typed in one go by msgspec. Gives exactly what `CarefulDecoder` gives, or None."""
+    """Records typed by msgspec one by one, then read column by column."""
 
     def __init__(self, spec: Spec) -> None:
-        event = self._event = spec.event
-        self._types: dict[str, Any] = {}
-        self._usable = True
-        self._id, self._time = self._slot(event.id, _IDENTIFIER), self._slot(event.time, _TIME)
-        self._entities = [self._slot(entity.field, _IDENTIFIER) for entity in spec.entities]
-        self._fields = [
-            (self._slot(field.path[0], Raw), field.optional, _raw_reader(field)) for field in event.fields
-        ]
+        event, shape = spec.event, record_shape.Shape()
+        self._id, self._time = shape.add((event.id,), IDENTIFIER), shape.add((event.time,), TIME)
+        self._entities = [shape.add((entity.field,), IDENTIFIER) for entity in spec.entities]
+        self._fields = [(field, shape.add(field.path, json_columns.kind_of(field))) for field in event.fields]
         self._kept = [list(spec.fields).index(name) for name in event.keep]
-        self._type, self._redrive = self._slot("type", _TEXT), self._slot("redrive", bool)
-        self._label = self._slot(event.label, _ANSWER) if event.label else None
-        self._label_time = self._slot("label_time", _TIME)
-        self._trace = self._slot(event.trace, _TEXT) if event.trace else None
-        self._json = msgspec.json.Decoder(_record_type(self._types))
+        self._type, self._redrive = shape.add(("type",), TEXT), shape.add(("redrive",), TRUTH)
+        self._answer = shape.add((event.label,), Raw) if event.label else None
+        self._label_time = shape.add(("label_time",), TIME)
+        self._trace = shape.add((event.trace,), TEXT) if event.trace else None
+        self._max_age_ms, self._ahead_ms = event.max_age_ms, event.max_age_ms or DAY_MS
+        self._is_clear, record = shape.is_clear, shape.struct()
+        self._nothing, self._json = record(), msgspec.json.Decoder(record)
 
-    def _slot(self, key: str, kind: Any) -> int:
-        """The place of `key` in a record; a key that is read in two ways makes the spec unusable here."""
-        if self._types.setdefault(key, kind) != kind:
-            self._usable = False
-        return list(self._types).index(key)
+    def decode(self, datas: Sequence[bytes], arrivals_ms: Sequence[int]) -> Sequence[Event | Label | None]:
+        """For each record exactly what `CarefulDecoder` gives, or None: it must say."""
+        if not datas or not self._is_clear:
+            return [None] * len(datas)
+        batch = _Batch(self._typed(datas), datas, arrivals_ms)
+        kinds = batch.column(self._type)
+        if "label" not in kinds:
+            return self._events(batch)
+        records: list[Event | Label | None] = [None] * len(datas)
+        for is_label, read in ((False, self._events), (True, self._labels)):
+            rows = [row for row, kind in enumerate(kinds) if (kind == "label") is is_label]
+            found = read(batch.part(rows)) if rows else ()
+            for row, record in zip(rows, found, strict=True):
+                records[row] = record
+        return records
 
-    def decode(self, data: bytes, arrival_ms: int) -> Event | Label | None:
-        """The record in `data`; None if the careful decoder must say what it is."""
-        if not self._usable:
-            return None
-        try:
-            str(data, "utf-8")
-            found = msgspec.structs.astuple(self._json.decode(data))
-            if found[self._type] == "label":
-                return self._as_label(found, arrival_ms)
-            return self._as_event(found, arrival_ms)
-        except _UNUSUAL:
-            return None
+    def _typed(self, datas: Sequence[bytes]) -> list[msgspec.Struct]:
+        """The records as structs; one without any value where a record is unusual."""
+        decode, all_utf8, typed = self._json.decode, _are_utf8(datas), []
+        for data in datas:
+            try:
+                if not all_utf8:
+                    str(data, "utf-8")
+                typed.append(decode(data))
+            except _UNUSUAL:
+                typed.append(self._nothing)
+        return typed
 
-    def _as_event(self, found: tuple[Any, ...], arrival_ms: int) -> Event | None:
-        when_ms, max_age_ms = _time_ms(found[self._time]), self._event.max_age_ms
-        if when_ms > arrival_ms + (max_age_ms or DAY_MS):
-            return None
-        if max_age_ms is not None and when_ms < arrival_ms - max_age_ms:
-            return None
-        trace = None if self._trace is None else found[self._trace]
-        values = [
-            None if optional and found[slot] is UNSET else read(bytes(found[slot]))
-            for slot, optional, read in self._fields
+    def _events(self, batch: "_Batch") -> list[Event | None]:
+        doubts = batch.doubts
+        when_ms = json_columns.times_ms(batch.column(self._time), doubts)
+        arrivals_ms = np.array(batch.arrivals_ms, np.int64)
+        doubts.but(when_ms <= arrivals_ms + self._ahead_ms)
+        if self._max_age_ms is not None:
+            doubts.but(when_ms >= arrivals_ms - self._max_age_ms)
+        ids = json_columns.identifiers(batch.column(self._id), doubts)
+        values = [json_columns.of_field(field, batch.column(at), doubts) for field, at in self._fields]
+        return doubts.without(
+            map(
+                Event,
+                ids,
+                event_hashes(ids),
+                when_ms.tolist(),
+                batch.arrivals_ms,
+                self._traces(batch),
+                self._entity_ids(batch),
+                _rows(values),
+                _rows([values[place] for place in self._kept]),
+                [found is True for found in batch.column(self._redrive)],
+            )
+        )
+
+    def _labels(self, batch: "_Batch") -> list[Label | None]:
+        doubts = batch.doubts
+        if self._answer is None:
+            return [None] * len(batch.datas)
+        when_ms, label_time_ms = (
+            json_columns.times_ms(batch.column(at), doubts) for at in (self._time, self._label_time)
+        )
+        doubts.but(np.maximum(when_ms, label_time_ms) <= np.array(batch.arrivals_ms) + self._ahead_ms)
+        answers = [
+            _ANSWERS.get(bytes(raw)) if type(raw) is Raw else None for raw in batch.column(self._answer)
         ]
-        identity = _identifier(found[self._id])
-        return Event(
-            identity,
-            event_hash(identity),
-            when_ms,
-            arrival_ms,
-            None if trace is None else _trace(trace),
-            tuple([_identifier(found[slot]) for slot in self._entities]),
-            tuple(values),
-            tuple([values[place] for place in self._kept]),
-            found[self._redrive] is True,
+        doubts.add(row for row, answer in enumerate(answers) if answer is None)
+        # "label" with escapes in it is no label
+        doubts.add(row for row, data in enumerate(batch.datas) if b"\\" in data)
+        ids = json_columns.identifiers(batch.column(self._id), doubts)
+        return doubts.without(
+            map(
+                Label,
+                ids,
+                label_hashes(ids),
+                when_ms.tolist(),
+                batch.arrivals_ms,
+                answers,
+                label_time_ms.tolist(),
+                self._entity_ids(batch),
+                [found is True for found in batch.column(self._redrive)],
+            )
         )
 
-    def _as_label(self, found: tuple[Any, ...], arrival_ms: int) -> Label | None:
-        if self._label is None:
-            return None
-        when_ms, label_time_ms = _time_ms(found[self._time]), _time_ms(found[self._label_time])
-        answer = found[self._label]
-        if max(when_ms, label_time_ms) > arrival_ms + (self._event.max_age_ms or DAY_MS) or answer not in {
-            0,
-            1,
-        }:
-            return None
-        identity = _identifier(found[self._id])
-        return Label(
-            identity,
-            label_hash(identity),
-            when_ms,
-            arrival_ms,
-            bool(answer),
-            label_time_ms,
-            tuple([_identifier(found[slot]) for slot in self._entities]),
-            found[self._redrive] is True,
-        )
+    def _entity_ids(self, batch: "_Batch") -> Iterable[tuple[str, ...]]:
+        return _rows([json_columns.identifiers(batch.column(at), batch.doubts) for at in self._entities])
+
+    def _traces(self, batch: "_Batch") -> Iterable[str | None]:
+        if self._trace is None:
+            return repeat(None)
+        found = batch.column(self._trace)
+        traces = [text if type(text) is str and len(text) <= MAX_TRACE_CHARACTERS else None for text in found]
+        batch.doubts.long(traces)
+        return traces
 
 
-def _record_type(types: dict[str, Any]) -> type[msgspec.Struct]:
-    names = {f"k{slot}": key for slot, key in enumerate(types)}
-    members = [(name, types[key] | UnsetType, UNSET) for name, key in names.items()]
-    return msgspec.defstruct("Record", members, rename=names, gc=False)
+class _Batch:
+    """Records as msgspec typed them, column by column, and those of them in doubt."""
+
+    def __init__(
+        self, typed: Sequence[msgspec.Struct], datas: Sequence[bytes], arrivals_ms: Sequence[int]
+    ) -> None:
+        self.datas, self.arrivals_ms, self._typed = datas, arrivals_ms, typed
+        self.doubts = Doubts(list(map(len, datas)))
+        self._columns = list(zip(*map(msgspec.structs.astuple, typed), strict=True))
+
+    def column(self, places: Sequence[int]) -> Sequence[Any]:
+        """Of each record what `Shape.add` found a place for."""
+        first, *rest = places
+        return record_shape.inner(self._columns[first], rest)
+
+    def part(self, rows: Sequence[int]) -> "_Batch":
+        """Some of the records, none in doubt yet."""
+        typed, datas = [self._typed[row] for row in rows], [self.datas[row] for row in rows]
+        return _Batch(typed, datas, [self.arrivals_ms[row] for row in rows])
 
 
-def _identifier(value: Any) -> str:
-    """A text of a usual length, or an integer but 0, which may have been written -0."""
-    if type(value) is str and 0 < len(value) <= _MAX_CHARACTERS:
-        return value
-    if type(value) is int and 0 != value.bit_length() < 64:
-        return str(value)
-    raise ValueError
+def _are_utf8(datas: Sequence[bytes]) -> bool:
+    """Whether every record is UTF-8: a line break ends any character, so that one look at all is enough."""
+    together = b"\n".join(datas)
+    try:
+        return together.isascii() or bool(str(together, "utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
-def _trace(value: Any) -> str | None:
-    if value is UNSET:
-        return None
-    if len(value) <= MAX_TRACE_CHARACTERS and value.isascii():
-        return str(value)
-    raise ValueError
-
-
-def _time_ms(value: Any) -> int:
-    """Epoch numbers, and RFC 3339 in UTC with no fraction or three digits; all else is unusual."""
-    if type(value) is int and 0 <= value <= values.LIMIT:
-        return value * 1000 if value < values.SECONDS_BELOW else value
-    return _minute_ms(value[:16]) + _SECOND_MS[value[16:19]] + _REST_MS[value[19:]]
-
-
-@lru_cache(maxsize=4096)
-def _minute_ms(minute: str) -> int:
-    return values.rfc3339_ms(f"{minute}:00Z", "minute")
-
-
-def _raw_reader(field: Field) -> Callable[[bytes], Any]:
-    """Reads a value from its raw JSON text; a missing or null one is for the careful decoder."""
-    read = reader(field)
-    if len(field.path) > 1:
-        return lambda raw: read(nested(raw, field) or b"null")
-    if field.kind in {"decimal", "int"}:
-        return _fixed_reader(field.digits)
-    return read
-
-
-def _fixed_reader(digits: int) -> Callable[[bytes], int]:
-    def read(raw: bytes) -> int:
-        whole, _, fraction = raw.partition(b".")
-        if len(raw) > 15 or len(fraction) > digits:
-            raise ValueError
-        return int(whole + fraction.ljust(digits, b"0"))
-
-    return read
+def _rows(columns: Sequence[Sequence[Any]]) -> Iterable[tuple[Any, ...]]:
+    return zip(*columns, strict=True) if columns else repeat(())

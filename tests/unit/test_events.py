@@ -2,13 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from common.errors import RecordRefusedError
-from stream_features.careful_decoder import CarefulDecoder
 from stream_features.events import Event, Label, decoder, event_hash, label_hash
-from stream_features.quick_decoder import QuickDecoder
 from stream_features.spec import parse
 
 SPEC = parse(
@@ -279,68 +275,6 @@ name = "night"
 op = "hour_between"
 hours = [22, 4]
 """
-
-
-def either(decode, data: bytes) -> object:
-    try:
-        return decode(data, NOW)
-    except RecordRefusedError as refused:
-        return refused.reason, str(refused)
-
-
-json_texts = st.one_of(
-    st.sampled_from(
-        ["null", "true", "false", "0", "-0", "1", "1.5", "12.345", "1e2", '""', '"0012"', "{}", "[]", "NaN"]
-    ),
-    st.sampled_from(
-        [r'"\u0041"', '"é"', str(NOW), str(NOW // 1000), '{"n": 3}', '{"n": null}', '{"m": 1}', "2e400"]
-    ),
-    st.sampled_from(
-        ['"2023-11-14T22:13:20Z"', '"2023-11-14 22:13:20.5"', '"2023-11-14T22:13:20.123Z"', '"label"']
-    ),
-    st.integers(-(10**16), 10**16).map(str),
-    st.decimals(-1000, 1000, places=3).map(str),
-    st.floats(allow_nan=False, allow_infinity=False).map(repr),
-    st.text(st.sampled_from('ab"\\é😀\n\x00 '), max_size=300).map(json.dumps),
-)
-keys = [
-    "id",
-    "at",
-    "card",
-    "shop",
-    "amount",
-    "kind",
-    "lat",
-    "deep",
-    "ok",
-    "type",
-    "fraud",
-    "label_time",
-    "trace",
-]
-
-
-@given(
-    changes=st.dictionaries(st.sampled_from([*keys, "redrive"]), json_texts, max_size=3),
-    is_label=st.booleans(),
-)
-def test_the_quick_decoder_gives_what_the_careful_one_gives_or_nothing(changes, is_label):
-    good = {"type": "label", "fraud": True, "label_time": NOW, **GOOD} if is_label else GOOD
-    texts = {key: json.dumps(value) for key, value in good.items()} | changes
-    data = ("{" + ", ".join(f"{json.dumps(key)}: {text}" for key, text in texts.items()) + "}").encode()
-    quick = QuickDecoder(SPEC).decode(data, NOW)
-    assert quick is None or quick == CarefulDecoder(SPEC).decode(data, NOW)
-    assert either(decoder(SPEC).decode, data) == either(CarefulDecoder(SPEC).decode, data)
-
-
-def test_the_usual_records_are_decoded_quickly():
-    label = {"type": "label", "fraud": True, "label_time": "2023-11-14T22:13:20Z"}
-    for changes in (
-        {},
-        {"at": "2023-11-14T22:13:20.123Z", "deep": {"n": 3}, "ok": True, "trace": "00-ab"},
-        label,
-    ):
-        assert QuickDecoder(SPEC).decode(json.dumps({**GOOD, **changes}).encode(), NOW) is not None
 
 
 def test_a_key_that_is_read_in_two_ways_is_decoded_all_the_same():
