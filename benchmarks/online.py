@@ -21,8 +21,8 @@ from side_by_side import BYTEWAX_PYTHON, Laps, Peer, machine, table
 from streams import Stream, cards, fourteen, json_records
 
 from stream_features import kernel
-from stream_features.columns import Columns, Group, Vectors
-from stream_features.events import decoder
+from stream_features.columns import Columns, Group, Vectors, numbered
+from stream_features.events import Event, decoder
 from stream_features.spec import Spec
 
 ARRIVAL_MS = 2**53
@@ -41,7 +41,7 @@ class Lane:
 
     def __init__(self, spec: Spec) -> None:
         self.spec, self.laps = spec, Laps()
-        self._decode = decoder(spec).decode
+        self._decoder = decoder(spec)
         self._states: list[dict[str, bytes]] = [{} for _ in spec.entities]
 
     def run(self, records: Sequence[bytes], batch: int) -> Vectors:
@@ -57,26 +57,24 @@ class Lane:
     def _batch(self, records: Sequence[bytes]) -> Vectors:
         lap = self.laps.lap
         with lap("JSON decode"):
-            events = [self._decode(record, ARRIVAL_MS) for record in records]
+            decoded = self._decoder.decode_all(records, [ARRIVAL_MS] * len(records))
+            events = [event for event in decoded if isinstance(event, Event)]
         with lap("columns"):
             columns = Columns.from_records(self.spec, events)
         with lap("group"):
-            found = [
-                self._grouped(place, [event.entities[place] for event in events])
-                for place in range(len(self._states))
-            ]
+            ids = zip(*[event.entities for event in events], strict=True)
+            found = [self._grouped(states, own) for states, own in zip(self._states, ids, strict=True)]
         with lap("fold"):
             folded = kernel.fold(self.spec, columns, [group for group, _ in found])
         for states, (_, names), blobs in zip(self._states, found, folded.blobs, strict=True):
             states.update(zip(names, blobs, strict=True))
         return folded.features
 
-    def _grouped(self, place: int, ids: Sequence[str]) -> tuple[Group, list[str]]:
-        names = list(dict.fromkeys(ids))
-        codes = {name: code for code, name in enumerate(names)}
-        numbers = np.fromiter((codes[name] for name in ids), np.int32, len(ids))
-        blobs = [self._states[place].get(name, b"") for name in names]
-        return Group(numbers, blobs, np.ones(len(ids), np.bool_)), names
+    @staticmethod
+    def _grouped(states: dict[str, bytes], ids: Sequence[str]) -> tuple[Group, list[str]]:
+        names, codes = numbered(ids)
+        blobs = [states.get(name, b"") for name in names]
+        return Group(codes, blobs, np.ones(len(ids), np.bool_)), names
 
 
 def by_phase(laps: Laps) -> dict[str, float]:

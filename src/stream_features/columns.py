@@ -1,20 +1,22 @@
 """Plain columns of a batch of records, in arrival order: what the kernel folds and what it gives back."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_features.events import Event, Label
-from stream_features.spec_model import Scalar, Spec
+from stream_features.spec_model import FieldKind, Scalar, Spec
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Vectors = NDArray[np.float32]
+Column = Sequence[Scalar | None]
 
 NULL = int(np.iinfo(np.int64).min)
 
@@ -39,12 +41,12 @@ class Columns:
     @staticmethod
     def from_records(spec: Spec, records: Sequence[Event | Label]) -> "Columns":
         """The columns of `records`, one row each."""
-        labels = [record if isinstance(record, Label) else None for record in records]
+        events = [record if type(record) is Event else None for record in records]
         return Columns(
             time_ms=np.array([record.time_ms for record in records], np.int64),
-            is_event=np.array([label is None for label in labels], np.bool_),
-            fields={name: _field(spec, name, records) for name in used_fields(spec)},
-            label=np.array([label is not None and label.label for label in labels], np.bool_),
+            is_event=np.array([event is not None for event in events], np.bool_),
+            fields=_fields(spec, events),
+            label=np.array([type(record) is Label and record.label for record in records], np.bool_),
         )
 
 
@@ -78,11 +80,28 @@ def used_fields(spec: Spec) -> frozenset[str]:
     return frozenset(name for name in names if name in known)
 
 
-@lru_cache(maxsize=65_536)
-def text_hash(text: str) -> int:
-    """64 bits, signed, never NULL."""
+class _TextHashes(dict[Scalar | None, int]):
+    """Hashes of texts seen lately, NULL for None. An LRU cache takes three times as long for a known one."""
+
+    def __missing__(self, text: Scalar | None) -> int:
+        if len(self) >= _TEXTS_KNOWN:
+            self.clear()
+        self[text] = found = NULL if text is None else _new_hash(str(text))
+        return found
+
+
+_TEXTS_KNOWN = 65_536
+_text_hashes = _TextHashes()
+
+
+def _new_hash(text: str) -> int:
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return max(int.from_bytes(digest, "little", signed=True), NULL + 1)
+
+
+def text_hash(text: str) -> int:
+    """64 bits, signed, never NULL."""
+    return _text_hashes[text]
 
 
 def whole(value: Scalar | None) -> int:
@@ -105,15 +124,31 @@ def tokens(values: Ints) -> Ints:
     return np.where(values == NULL, NULL, found)
 
 
-def _field(
-    spec: Spec, name: str, records: Sequence[Event | Label]
-) -> NDArray[np.int64] | NDArray[np.float64]:
-    if name not in spec.fields:
-        place = [entity.name for entity in spec.entities].index(name)
-        ids = [record.entities[place] if isinstance(record, Event) else None for record in records]
-        return np.array([whole(value) for value in ids], np.int64)
-    position, field = list(spec.fields).index(name), spec.fields[name]
-    found = [record.values[position] if isinstance(record, Event) else None for record in records]
-    if field.kind == "float":
-        return np.array([np.nan if value is None else value for value in found], np.float64)
-    return np.array([whole(value) for value in found], np.int64)
+def numbered(names: Sequence[str]) -> tuple[list[str], NDArray[np.int32]]:
+    """Each name once, as they first occur, and the place among these of every one."""
+    places: defaultdict[str, int] = defaultdict(count().__next__)
+    codes = np.fromiter(map(places.__getitem__, names), np.int32, len(names))
+    return list(places), codes
+
+
+def _fields(spec: Spec, events: Sequence[Event | None]) -> dict[str, Ints | Floats]:
+    """What features read of each event; nothing of None, which stands for a label."""
+    ids = _transposed([None if event is None else event.entities for event in events], len(spec.entities))
+    values = _transposed([None if event is None else event.values for event in events], len(spec.fields))
+    columns = {entity.name: column for entity, column in zip(spec.entities, ids, strict=True)}
+    columns |= {field.name: column for field, column in zip(spec.event.fields, values, strict=True)}
+    kinds = {field.name: field.kind for field in spec.event.fields}
+    return {name: _array(kinds.get(name, "string"), columns[name]) for name in used_fields(spec)}
+
+
+def _transposed(rows: Sequence[tuple[Scalar | None, ...] | None], width: int) -> list[Column]:
+    nothing = (None,) * width
+    return list(zip(*[row or nothing for row in rows], strict=True)) if rows and width else [()] * width
+
+
+def _array(kind: FieldKind, column: Column) -> Ints | Floats:
+    if kind == "float":
+        return np.array([np.nan if value is None else value for value in column], np.float64)
+    if kind == "string":
+        return np.fromiter(map(_text_hashes.__getitem__, column), np.int64, len(column))
+    return np.array([NULL if value is None else value for value in column], np.int64)

@@ -8,9 +8,20 @@ from stream_features.event_types import Event, Label, event_hash, event_hashes, 
 from stream_features.quick_decoder import QuickDecoder
 from stream_features.spec_model import Spec
 
-__all__ = ["Decoder", "Event", "Label", "decoder", "event_hash", "event_hashes", "label_hash", "label_hashes"]
+__all__ = [
+    "Decoded",
+    "Decoder",
+    "Event",
+    "Label",
+    "decoder",
+    "event_hash",
+    "event_hashes",
+    "label_hash",
+    "label_hashes",
+]
 
 
+Decoded = Event | Label | RecordRefusedError
 _FEW = 16  # below, arrays do not pay
 
 
@@ -29,9 +40,7 @@ class Decoder:
         """The record in `data`, which reached the stream at `arrival_ms`; else RecordRefusedError."""
         return self._careful.decode(data, arrival_ms)
 
-    def decode_all(
-        self, datas: Sequence[bytes], arrivals_ms: Sequence[int]
-    ) -> list[Event | Label | RecordRefusedError]:
+    def decode_all(self, datas: Sequence[bytes], arrivals_ms: Sequence[int]) -> list[Decoded]:
         """What `decode` gives, or the error it raises, for each of many records: quicker than one by one."""
         if len(datas) < _FEW:
             return list(map(self._judged, datas, arrivals_ms))
@@ -39,7 +48,7 @@ class Decoder:
         triples = zip(found, datas, arrivals_ms, strict=True)
         return [self._judged(data, at) if record is None else record for record, data, at in triples]
 
-    def _judged(self, data: bytes, arrival_ms: int) -> Event | Label | RecordRefusedError:
+    def _judged(self, data: bytes, arrival_ms: int) -> Decoded:
         try:
             return self._careful.decode(data, arrival_ms)
         except RecordRefusedError as error:

@@ -9,7 +9,7 @@ import msgspec
 from common.errors import RecordRefusedError
 from common.records import Record, Refused, kinesis_records
 from stream_features.careful_decoder import MAX_TRACE_CHARACTERS
-from stream_features.events import Decoder, Event, Label
+from stream_features.events import Decoded, Decoder, Event, Label
 from stream_features.outbox import OUT_BUDGET_BYTES, row_bytes
 from stream_features.spec import Spec
 from stream_features.state import Order, item_key, shard_number
@@ -32,27 +32,29 @@ def take(event: Mapping[str, Any], spec: Spec, decoder: Decoder) -> Intake:
     records: list[Event | Label] = []
     keys: list[Sequence[str]] = []
     names = [entity.name for entity in spec.entities]
-    for record in taken:
-        try:
-            decoded = decoder.decode(record.data, record.arrival_ms)
-            _refuse_too_large(spec, record, decoded)
-        except RecordRefusedError as error:
+    datas = [record.data for record in taken]
+    decoded = decoder.decode_all(datas, [record.arrival_ms for record in taken])
+    if 4 * max(map(len, datas), default=0) > OUT_BUDGET_BYTES:
+        decoded = [_fitting(spec, found) for found in decoded]
+    for record, found in zip(taken, decoded, strict=True):
+        if isinstance(found, RecordRefusedError):
             trace = _trace_of(record.data, spec.event.trace)
-            refused.append(Refused(record, error.reason, str(error), trace))
+            refused.append(Refused(record, found.reason, str(found), trace))
             continue
         raw.append(record)
-        records.append(decoded)
-        keys.append(tuple(map(item_key, names, decoded.entities)))
+        records.append(found)
+        keys.append(tuple(map(item_key, names, found.entities)))
     refused.sort(key=lambda r: r.record.order)
     shard, start = _shard_and_start(event)
     delivery = Delivery(shard, start, records, [record.order for record in raw], keys)
     return Intake(delivery, raw, refused)
 
 
-def _refuse_too_large(spec: Spec, record: Record, decoded: Event | Label) -> None:
-    """Raises for a row that no item can carry: hundreds of kept fields, each within its bound."""
-    if 4 * len(record.data) > OUT_BUDGET_BYTES and row_bytes(spec, decoded) > OUT_BUDGET_BYTES:
-        raise RecordRefusedError("out_of_range", f"the row to score is beyond {OUT_BUDGET_BYTES} bytes")
+def _fitting(spec: Spec, found: Decoded) -> Decoded:
+    """A refusal in place of a row that no item can carry: hundreds of kept fields, each within its bound."""
+    if isinstance(found, RecordRefusedError) or row_bytes(spec, found) <= OUT_BUDGET_BYTES:
+        return found
+    return RecordRefusedError("out_of_range", f"the row to score is beyond {OUT_BUDGET_BYTES} bytes")
 
 
 def _trace_of(data: bytes, field: str | None) -> str | None:

@@ -17,10 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stream_features.any_order import History
+from stream_features.columns import numbered
 from stream_features.layout import Layout
 from stream_features.merging import Pieces
 from stream_features.state import Item, Stored, decode_item, is_split, kernel_blob, withdrawn_ms
@@ -88,9 +86,8 @@ class Placing:
 
     def __init__(self, delivery: Delivery, mains: Mapping[str, str]) -> None:
         self.delivery, self.mains = delivery, mains
-        self.keys = delivery.keys_by_entity()
-        columns = zip(*delivery.keys, strict=True)
-        self.codes = [_codes(column, keys) for column, keys in zip(columns, self.keys, strict=True)]
+        found = [numbered(column) for column in zip(*delivery.keys, strict=True)]
+        self.keys, self.codes = [keys for keys, _ in found], [codes for _, codes in found]
 
     def main(self, key: str) -> str:
         """The main item's key of any item's."""
@@ -117,11 +114,6 @@ def placing(delivery: Delivery, split: frozenset[str], sharing: Sharing) -> Plac
         keys.append([f"{number}/{key}" if key in split else key for key in own])
         mains.update({sub: key for sub, key in zip(keys[-1], own, strict=True) if sub != key})
     return Placing(replace(delivery, keys=keys), mains)
-
-
-def _codes(column: Sequence[str], keys: Sequence[str]) -> NDArray[np.int32]:
-    place = {key: code for code, key in enumerate(keys)}
-    return np.fromiter((place[key] for key in column), np.int32, len(column))
 
 
 def _know_main(sub: Item, main: Item) -> None:

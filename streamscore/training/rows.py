@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 
 from common.errors import RecordRefusedError
-from stream_features.events import Decoder, Event, decoder
+from stream_features.events import Decoded, Event, decoder
 from stream_features.spec_model import Field, Spec
 from streamscore.training.sources import refused
 
@@ -60,18 +60,21 @@ def read_json_lines(path: Path, spec: Spec, rows: int) -> Iterator[tuple[pl.Data
 
 def _decoded(records: Iterable[tuple[int, bytes]], spec: Spec) -> tuple[pl.DataFrame, list[Refusal]]:
     ageless = msgspec.structs.replace(spec, event=msgspec.structs.replace(spec.event, max_age_ms=None))
-    decode, rows, refusals = decoder(ageless), [], []
-    for line, data in records:
+    rows, refusals, numbered = [], [], list(records)
+    datas = [data for _, data in numbered]
+    found = decoder(ageless).decode_all(datas, [_NEVER_EARLY_MS] * len(datas))
+    for (line, data), record in zip(numbered, found, strict=True):
         try:
-            rows.append((line, *_row(decode, data, spec)))
+            rows.append((line, *_row(record, data, spec)))
         except RecordRefusedError as error:
             refusals.append(Refusal(line, error.reason, str(error)))
     return pl.DataFrame(rows, schema=_schema(spec), orient="row"), refusals
 
 
-def _row(decode: Decoder, data: bytes, spec: Spec) -> list[Any]:
+def _row(event: Decoded, data: bytes, spec: Spec) -> list[Any]:
     """The values of one record in the order of `_schema`."""
-    event = decode.decode(data, _NEVER_EARLY_MS)
+    if isinstance(event, RecordRefusedError):
+        raise event
     if not isinstance(event, Event):
         raise RecordRefusedError(
             "bad_label", "type: a label record; in EVENTS the label is a column of its event"
