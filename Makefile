@@ -37,6 +37,10 @@ bench: setup ## speed, bytes and write units of the feature engine, side by side
 	@$(BIN)/python benchmarks/contention.py
 	@$(BIN)/python benchmarks/state_size.py --size 300000 --heads 64 128
 	@$(BIN)/python benchmarks/backfill_scale.py --events 3e5 1e6
+	@test -d .aws-sam/build/ScoringApiFunction || $(MAKE) build
+	@$(BIN)/python benchmarks/cold_start.py
+	@$(BIN)/python benchmarks/scoring_stream.py
+	@$(BIN)/python benchmarks/http_api.py
 
 build: setup ## sam build without Docker, and proof that every handler imports with what Lambda will have
 	@scripts/bootstrap.sh sam

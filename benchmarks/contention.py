@@ -4,9 +4,9 @@
 
 First the bytes and write units of a shared item at 1, 16 and 128 live shards, by the real codec. Then lanes
 (threads, each a shard with customers of its own) apply batches to one terminal as fast as they can, over
-benchmarks/table_server.py with `--delay-ms` in every call; and the same with 16 terminals in its place, by
-shard mod 16, as sub-items would be (without the 16 keys more that a read would then ask for). All lanes
-share this process and its cores: compare the rows of one run.
+benchmarks/table_server.py with `--delay-ms` in every call; with the terminal kept in one item whatever
+happens, and split as it is by itself, into sub-items that every batch reads whole. Lanes are even shards: a
+customer's is that of Kinesis's hash. All lanes share this process and its cores: compare the rows of one run.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from common.dynamodb import DynamoDB
 from common.dynamodb_wire import Wire
 from stream_features.events import Event, event_hash
 from stream_features.protocol import apply_delivery
+from stream_features.sharing import SHARING, Sharing, sub_number
 from stream_features.spec import Spec, parse
 from stream_features.state import Item, Mark, encode_item, item_key
 from stream_features.store import StateTable, run
@@ -31,7 +32,9 @@ from streamscore.local.emulator import CREDENTIALS
 SEQUENCE = 49590338271490256608559692538361571095921575989136588898
 NOW_MS = 1_764_000_000_000
 RECORDS = 10
-SUB_ITEMS = 16
+SUB_ITEMS = SHARING.sub_items
+NEVER_SPLIT = Sharing(live_shards=10**6)
+CUSTOMERS = 50
 SPEC: Spec = parse(
     """
 [event]
@@ -89,17 +92,18 @@ class Tally:
     slowest_s: float = 0.0
 
 
-def lane(number: int, terminal: str, dynamodb: DynamoDB, end_s: float) -> Tally:
-    """Batches of RECORDS events, one after another, each delivered until it is done."""
-    tally = Tally()
+def lane(shard: tuple[int, int], terminal: str, wire: Wire, end_s: float, sharing: Sharing) -> Tally:
+    """Batches of RECORDS events of the nth of so many shards, one after another, each till it is done."""
+    tally, dynamodb = Tally(), DynamoDB(wire)
+    number, customers = shard[0], _customers(*shard)
     sequences = count(SEQUENCE)
     while time.monotonic() < end_s:
-        delivery = _delivery(number, terminal, [next(sequences) for _ in range(RECORDS)])
+        delivery = _delivery(number, customers, terminal, [next(sequences) for _ in range(RECORDS)])
         began_s, finished = time.monotonic(), False
         while not finished and time.monotonic() < end_s:
             invocation_end_s = time.monotonic() + 60
             store = StateTable(dynamodb, "state", lambda at=invocation_end_s: (at - time.monotonic()) * 1000)
-            applied = run(apply_delivery(SPEC, delivery, time.time_ns() // 1_000_000), store)
+            applied = run(apply_delivery(SPEC, delivery, time.time_ns() // 1_000_000, sharing), store)
             finished = applied.unfinished is None
             tally.conflicts += applied.conflicts
             tally.unfinished += not finished
@@ -108,24 +112,31 @@ def lane(number: int, terminal: str, dynamodb: DynamoDB, end_s: float) -> Tally:
     return tally
 
 
-def _delivery(shard: int, terminal: str, sequences: list[int]) -> Delivery:
+def _customers(number: int, lanes: int) -> list[str]:
+    """Some whose partition key belongs to the nth of so many even shards."""
+    names = (f"c{n}" for n in count())
+    mine = (name for name in names if sub_number(name, Sharing(0, lanes)) == number)
+    return [next(mine) for _ in range(CUSTOMERS)]
+
+
+def _delivery(shard: int, customers: list[str], terminal: str, sequences: list[int]) -> Delivery:
     records = []
     for sequence in sequences:
-        name, customer = f"{shard}-{sequence}", f"c{shard}-{sequence % 50}"
+        name, customer = f"{shard}-{sequence}", customers[sequence % CUSTOMERS]
         ids = (name, event_hash(name))
         records.append(Event(*ids, NOW_MS, NOW_MS, None, (customer, terminal), (1250,), (1250,)))
     keys = [(item_key("customer", r.entities[0]), item_key("terminal", terminal)) for r in records]
     return Delivery(shard, (sequences[0], 0), records, [(sequence, 0) for sequence in sequences], keys)
 
 
-def contend(wire: Wire, lanes: int, sub_items: int, seconds: float) -> list[Tally]:
-    """All lanes at once, at one terminal or at `sub_items` that stand for it."""
+def contend(wire: Wire, lanes: int, sharing: Sharing, seconds: float) -> list[Tally]:
+    """All lanes at once, at one terminal."""
     end_s = time.monotonic() + seconds
-    prefix = f"T{lanes}-{sub_items}"
+    terminal = f"T{lanes}-{sharing.live_shards}"
     tallies: list[Tally] = []
 
     def work(number: int) -> None:
-        tallies.append(lane(number, f"{prefix}-{number % sub_items}", DynamoDB(wire), end_s))
+        tallies.append(lane((number, lanes), terminal, wire, end_s, sharing))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(lanes)]
     for thread in threads:
@@ -143,19 +154,27 @@ def main() -> None:
     os.environ |= CREDENTIALS
     sizes()
     print(f"\nBatches of {RECORDS} events, {given.delay_ms:g} ms a call, {given.seconds:g} s each\n")
-    print("| lanes | items of the terminal | batches/s | conflicts a batch | unfinished | slowest batch |")
+    print("| lanes | the terminal | batches/s | conflicts a batch | unfinished | slowest batch |")
     print("|---|---|---|---|---|---|")
     with serving() as (endpoint, delay):
         os.environ["AWS_ENDPOINT_URL"] = endpoint
         delay(given.delay_ms)
         wire = Wire()
-        for lanes, sub_items in ((1, 1), (8, 1), (32, 1), (32, SUB_ITEMS), (32, 32)):
-            tallies = contend(wire, lanes, sub_items, given.seconds)
+        for lanes in (1, 8, 16, 32):
+            rows(wire, lanes, given.seconds)
+
+
+def rows(wire: Wire, lanes: int, seconds: float) -> None:
+    """So many lanes at one item, and as it is by itself if that splits it."""
+    for sharing in (NEVER_SPLIT, SHARING):
+        if sharing is NEVER_SPLIT or lanes > SHARING.live_shards:
+            kind = "one item" if sharing is NEVER_SPLIT else f"main and {SUB_ITEMS} sub-items"
+            tallies = contend(wire, lanes, sharing, seconds)
             done = sum(t.done for t in tallies)
             conflicts, unfinished = sum(t.conflicts for t in tallies), sum(t.unfinished for t in tallies)
             slowest_s = max(t.slowest_s for t in tallies)
             print(
-                f"| {lanes} | {sub_items} | {done / given.seconds:.1f} | {conflicts / max(done, 1):.2f} | "
+                f"| {lanes} | {kind} | {done / seconds:.1f} | {conflicts / max(done, 1):.2f} | "
                 f"{unfinished / max(done + unfinished, 1):.1%} | {slowest_s:.2f} s |",
                 flush=True,
             )

@@ -1,6 +1,6 @@
 """What scoring on the stream costs: CPU by phase of a whole invocation, from the Lambda event to its metrics.
 
-    python benchmarks/scoring_stream.py [--batch 500] [--batches 40] [--days 45]
+    python benchmarks/scoring_stream.py [--batch 500] [--batches 40] [--days 45] [--challenger]
 
 The features and the default forest that ship, trained on the simulator's transactions; thresholds that
 review or block five in a hundred, each with its reasons. Decisions and alerts go over HTTP to
@@ -9,6 +9,7 @@ are process time of this process, its threads included; compare those of one run
 """
 
 import argparse
+import gc
 import io
 import itertools
 import os
@@ -26,11 +27,12 @@ import numpy as np
 from handler import Phases
 from table_server import serving
 
+from common.pricing import item_bytes
 from common.settings import Settings
 from common.telemetry import observed
-from scoring import bus, decisions, handler, judge
+from scoring import decisions, handler, judge, publisher
 from scoring.model import Model
-from scoring.policy import parse as parse_policy
+from scoring.policy_file import parse as parse_policy
 from scoring.serving import Serving
 from scoring.wiring import Wiring, wire
 from stream_features.spec import Spec, parse
@@ -44,7 +46,9 @@ from streamscore.training.train import Alerts, Recipe, Table, fit
 SOURCE = Path(__file__).parents[1] / "src"
 FLAGGED = Alerts(review_share=0.05, block_share=0.01)
 FIRST_SEQUENCE = 400_000_000_000_000_000_001
-PHASES = ("decode", "model", "policy", "reasons", "items", "write", "publish", "other")
+PHASES = ("decode", "model", "challenger", "policy", "reasons", "items", "write", "publish", "other")
+Events = Iterator[dict[str, Any]]
+Invoke = Callable[[Any, Any], Any]
 
 
 @dataclass
@@ -71,12 +75,16 @@ def material(days: int) -> Material:
     return Material(spec, whole, Model(trained.bundle, trained.model))
 
 
-def lambda_events(given: Material, batch: int) -> Iterator[dict[str, Any]]:
-    """Batches of the state table's stream, newest transactions first, over and over; ids never repeat."""
-    ids, order = itertools.count(), range(len(given.whole.time_ms) - 1, 0, -1)
-    for some in itertools.batched(itertools.cycle(order), batch, strict=True):
-        now_ms = time.time_ns() // 1_000_000
-        yield {"Records": [_record(_row(given, place, next(ids), now_ms), given.spec) for place in some]}
+def rows(given: Material) -> Events:
+    """Records of the state table's stream, newest transactions first, over and over; ids never repeat."""
+    order = range(len(given.whole.time_ms) - 1, 0, -1)
+    for number, place in enumerate(itertools.cycle(order)):
+        yield _record(_row(given, place, number, time.time_ns() // 1_000_000), given.spec)
+
+
+def event(source: Events, batch: int) -> dict[str, Any]:
+    """The next batch as Lambda delivers it."""
+    return {"Records": list(itertools.islice(source, batch))}
 
 
 def _row(given: Material, place: int, number: int, now_ms: int) -> Row:
@@ -120,22 +128,23 @@ class Context:
         return 60_000
 
 
-def wired(model: Model) -> Wiring:
+def wired(model: Model, challenger: Model | None) -> Wiring:
     """Scoring as it is wired on Lambda, with this model."""
     names = dict.fromkeys(Settings.__slots__, "bench") | {"log_key_secret": ""}
     policy = parse_policy((SOURCE / "policy.toml").read_text())
-    return replace(wire(Settings(**names), SOURCE), serving=Fixed(Serving(model, "", None, policy)))
+    return replace(wire(Settings(**names), SOURCE), serving=Fixed(Serving(model, "", challenger, policy)))
 
 
 def measured(phases: Phases) -> None:
     """Account the handler's steps by phase. Wrapped here, so that production code has no clock in it."""
     phases.wrap(handler, "gather", "decode")
-    phases.wrap(Model, "scores", "model")
-    phases.wrap(judge.Judge, "judge", "policy")
+    phases.wrap(judge, "_scored", "model")
+    phases.wrap(judge, "_challenge", "challenger")
     phases.wrap(judge, "_reasons", "reasons")
+    phases.wrap(judge.Judge, "judge", "policy")
     phases.wrap(handler, "decide", "items")
     phases.wrap(decisions.Decisions, "write", "write")
-    phases.wrap(bus.Bus, "publish", "publish")
+    phases.wrap(publisher.Publisher, "publish", "publish")
 
 
 def run(invoke: Callable[[Any, Any], Any], events: list[dict[str, Any]]) -> None:
@@ -145,29 +154,52 @@ def run(invoke: Callable[[Any, Any], Any], events: list[dict[str, Any]]) -> None
             assert invoke(event, Context()) == {"batchItemFailures": []}
 
 
-def bench(given: Material, batch: int, batches: int) -> None:
-    """Print CPU an event by phase, warm."""
-    wiring = wired(given.model)
+@dataclass
+class Run:
+    """So many batches of a size, and the seconds of each phase."""
 
-    @observed
-    def invoke(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        return handler.run(wiring, event, context.get_remaining_time_in_millis)
+    batch: int
+    batches: int
+    seconds: dict[str, float]
 
-    source = lambda_events(given, batch)
-    run(invoke, list(itertools.islice(source, 10)))
-    events = list(itertools.islice(source, batches))
-    phases = Phases()
-    measured(phases)
-    phases.start()
-    run(invoke, events)
-    phases.stop()
-    count, total = batch * batches, sum(phases.seconds.values())
-    print(f"\n| phase ({batches} batches of {batch}) | CPU us an event | CPU ms a batch | share |")
+    @classmethod
+    def of(cls, phases: Phases, invoke: Invoke, source: Events, batch: int, batches: int) -> "Run":
+        """Warm."""
+        run(invoke, [event(source, batch) for _ in range(10)])
+        events = [event(source, batch) for _ in range(batches)]
+        gc.collect()
+        gc.freeze()  # what made model and batches is no part of a function
+        phases.start()
+        run(invoke, events)
+        phases.stop()
+        return cls(batch, batches, phases.seconds)
+
+    def event_us(self, name: str) -> float:
+        return 1e6 * self._of(name) / self.batch / self.batches
+
+    def batch_ms(self, name: str) -> float:
+        return 1e3 * self._of(name) / self.batches
+
+    def _of(self, name: str) -> float:
+        return sum(self.seconds.values()) if name == "all" else self.seconds.get(name, 0.0)
+
+
+def show(many: Run, one: Run) -> None:
+    """The table."""
+    print(f"\n| phase | CPU us an event, in batches of {many.batch} | share | CPU ms a batch of one |")
     print("|---|---|---|---|")
     for name in (*PHASES, "all"):
-        seconds = phases.seconds.get(name, 0.0) if name != "all" else total
-        each_us, batch_ms = 1e6 * seconds / count, 1e3 * seconds / batches
-        print(f"| {name} | {each_us:.1f} | {batch_ms:.2f} | {seconds / total:.1%} |")
+        share = many.event_us(name) / many.event_us("all")
+        print(f"| {name} | {many.event_us(name):.1f} | {share:.1%} | {one.batch_ms(name):.2f} |")
+
+
+def sizes(wiring: Wiring, events: list[dict[str, Any]]) -> None:
+    """How large decisions are: what DynamoDB bills."""
+    items = handler.decide(wiring, [d for event in events for d in handler.gather(event)[0]])[0]
+    told = [item["decision"]["S"] != "approve" for item in items]
+    for name, some in (("approved", False), ("reviewed or blocked", True)):
+        sized = [item_bytes(item) for item, flagged in zip(items, told, strict=True) if flagged is some]
+        print(f"{name}: {len(sized) / len(items):.1%} of decisions, {np.mean(sized):.0f} bytes on average")
 
 
 def main() -> None:
@@ -175,12 +207,23 @@ def main() -> None:
     arguments.add_argument("--batch", type=int, default=500)
     arguments.add_argument("--batches", type=int, default=40)
     arguments.add_argument("--days", type=int, default=45)
+    arguments.add_argument("--challenger", action="store_true")
     given = arguments.parse_args()
     os.environ |= CREDENTIALS
-    scored = material(given.days)
+    scored, phases = material(given.days), Phases()
     with serving() as (endpoint, _):
         os.environ["AWS_ENDPOINT_URL"] = endpoint
-        bench(scored, given.batch, given.batches)
+        wiring = wired(scored.model, scored.model if given.challenger else None)
+        source = rows(scored)
+        sizes(wiring, [event(source, given.batch) for _ in range(4)])
+
+        @observed
+        def invoke(event: dict[str, Any], context: Any) -> dict[str, Any]:
+            return handler.run(wiring, event, context.get_remaining_time_in_millis)
+
+        measured(phases)
+        many = Run.of(phases, invoke, source, given.batch, given.batches)
+        show(many, Run.of(phases, invoke, source, 1, 10 * given.batches))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from common.errors import InvalidInputError
 from monitor.compare import Comparison, compare, total
 from monitor.cost import NAMES, Cost, cost
 from monitor.store import Store
+from streamscore.room_client import RoomClient
 
 NAMESPACE = "streamscore"
 _MINUTE_S, _HOUR_S = 60, 3600
@@ -28,7 +29,7 @@ class Stack(Protocol):
 
 def store_of(stack: Stack) -> Store:
     """The stack's monitoring data."""
-    clients = (stack.client(service) for service in ("dynamodb", "s3", "ssm"))
+    clients = (RoomClient(stack.client(service)) for service in ("dynamodb", "s3", "ssm"))
     return Store(stack.outputs["MonitorTableName"], stack.outputs["DataBucketName"], *clients)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from stream_features.events import decoder
 from stream_features.protocol import Saved, apply_delivery
+from stream_features.sharing import SHARING, Sharing, sub_keys
 from stream_features.spec import Spec
 from stream_features.state import Row, Stored, decode_item, item_key
 from stream_features.store import run
@@ -31,6 +32,7 @@ class Memory:
     table: Table = field(default_factory=Table)
     decided: dict[str, Served] = field(default_factory=dict)
     delivered: int = 0
+    sharing: Sharing = SHARING
 
     def read(self, keys: Sequence[str], attempt: int) -> Mapping[str, Stored]:
         return {key: self.table.items[key] for key in keys if key in self.table.items}
@@ -48,7 +50,7 @@ class Memory:
             keys = [item_key(entity.name, value) for entity, value in pairs]
             order = (self.delivered, 0)
             delivery = Delivery(shard, order, [record], [order], [keys])
-            assert run(apply_delivery(self.spec, delivery, NOW_MS), self).unfinished is None
+            assert run(apply_delivery(self.spec, delivery, NOW_MS, self.sharing), self).unfinished is None
             if data.get("type") != "label":
                 row = next(r for r in reversed(self.table.rows) if isinstance(r, Row))
                 self.decided[row.id] = self._decision(row)
@@ -65,7 +67,9 @@ class Memory:
         return compare(whole, self.decided, align(whole, self.decided, specs or {}), self.known)
 
     def known(self, keys: Collection[str]) -> dict[str, Known]:
-        return {k: known_of(self.spec, k, self.table.items[k]) for k in sorted(keys) if k in self.table.items}
+        items = self.table.items
+        whole = {key: [items[one] for one in (key, *sub_keys(key)) if one in items] for key in sorted(keys)}
+        return {key: known_of(self.spec, key, some) for key, some in whole.items() if some}
 
     def known_blob(self, key: str) -> bytes:
         return decode_item(self.table.items[key], 0).blob

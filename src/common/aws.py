@@ -1,23 +1,24 @@
 """Calling AWS from a function: clients, what is worth asking again, and for how long.
 
-Clients have botocore's own retries off. What is throttled or unanswered is tried again here, with jittered
+Clients try nothing again by themselves. What is throttled or unanswered is tried again here, with jittered
 back-off, until the caller's time is nearly up, so that a partial failure can still be returned.
 """
 
-import functools
+import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from math import inf
 from typing import Any
 
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from common.dynamodb_wire import Wire
+from common.errors import NoAnswerError, ServiceError
+from common.json_client import JsonClient
+from common.s3_client import S3
 
 RESERVE_MS = 5_000
 MOST_CONNECTIONS = 8
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 1, 4
-
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 _THROTTLES = frozenset(
     (
@@ -30,33 +31,45 @@ _THROTTLES = frozenset(
 RemainingMs = Callable[[], float]
 
 
-def client(service: str, attempts: int = 1) -> Any:
-    """A low-level client for a function: short time-outs, and no retries of its own unless told."""
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": attempts},
-        max_pool_connections=MOST_CONNECTIONS,
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
-        parameter_validation=False,  # a fifth of the client's CPU; parameters are made by code, not by users
-    )
-    return _session().create_client(service, config=config)
+def client(service: str, attempts: int = 1, environ: Mapping[str, str] = os.environ) -> Any:
+    """A client of that service in botocore's shape, for as many tries of each call; errors: see JsonClient.
+
+    The environment says where and as whom: AWS_REGION, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>, the
+    keys or the credentials endpoint that Lambda names, AWS_CA_BUNDLE.
+    """
+    special: dict[str, Callable[[Mapping[str, str]], Any]] = {"dynamodb": Wire, "s3": S3}
+    made = special[service](environ) if service in special else JsonClient(service, environ)
+    return made if attempts == 1 else _Persistent(made, attempts)
 
 
-@functools.cache
-def _session() -> Any:
-    """One for all clients: each reads botocore's 1.2 MB of endpoints anew (4 clients: 415 ms CPU, so 122)."""
-    return botocore.session.get_session()
+class _Persistent:
+    """A client whose calls are tried again."""
+
+    def __init__(self, made: Any, attempts: int) -> None:
+        self._made, self._attempts = made, attempts
+
+    def __getattr__(self, operation: str) -> Any:
+        """The operation of that name."""
+        return partial(self._call, getattr(self._made, operation))
+
+    def _call(self, call: Callable[..., Any], **request: Any) -> Any:
+        backoff = Backoff()
+        for attempt in range(1, self._attempts):
+            answer = answer_of(lambda: call(**request))
+            if answer is not None:
+                return answer
+            backoff.pause(attempt, lambda: inf)
+        return call(**request)
 
 
 def answer_of[T](call: Callable[[], T]) -> T | None:
     """The call's answer, or None if asking again can help; a bug or a missing permission is raised."""
     try:
         return call()
-    except (HTTPClientError, ConnectionError):
+    except NoAnswerError:
         return None
-    except ClientError as error:
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if status >= 500 or is_throttle(error.response["Error"]["Code"]):
+    except ServiceError as error:
+        if error.status >= 500 or is_throttle(error.code):
             return None
         raise
 

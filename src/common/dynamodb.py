@@ -5,14 +5,11 @@ caller reads as a conflict and settles by reading again.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from typing import Any, Protocol
 
 from common.aws import MOST_CONNECTIONS, RESERVE_MS, Backoff, RemainingMs, answer_of, client, is_throttle
-from common.dynamodb_wire import Wire
 from common.errors import TransientError
 from common.tracing import aws_call
 
@@ -56,16 +53,25 @@ class Meter(Protocol):
         """A read's answer."""
 
 
+class Caller(Protocol):
+    """Who makes the calls: `dynamodb_wire.Wire`."""
+
+    def each(
+        self, operation: str, requests: Sequence[Mapping[str, Any]], most: int
+    ) -> Sequence[Callable[[], dict[str, Any]]]:
+        """Make the calls, at most `most` at once. Each answer as a call that returns it, or raises."""
+
+
 class DynamoDB:
-    """Calls DynamoDB by a client: botocore's, on threads, or the leaner `dynamodb_wire.Wire`."""
+    """What the hot path asks of DynamoDB."""
 
     def __init__(
         self,
-        dynamodb_client: Any,
+        caller: Caller,
         meter: Callable[[], Meter] | None = None,
         backoff: Backoff | None = None,
     ) -> None:
-        self._caller = dynamodb_client if isinstance(dynamodb_client, Wire) else _Threads(dynamodb_client)
+        self._caller = caller
         self._meter = meter
         self.backoff = backoff or Backoff()
 
@@ -128,23 +134,6 @@ class DynamoDB:
             calling.annotate(calls=len(requests))
             calling.flag(throttle=None in answers)
         return answers
-
-
-class _Threads:
-    """A client of botocore's, whose calls wait: each on a thread."""
-
-    def __init__(self, dynamodb_client: Any) -> None:
-        self._client = dynamodb_client
-        self._threads = ThreadPoolExecutor(MOST_CONNECTIONS, thread_name_prefix="dynamodb")
-
-    def each(
-        self, operation: str, requests: Sequence[dict[str, Any]], most: int
-    ) -> list[Callable[[], dict[str, Any]]]:
-        """See Wire.each; `most` is the number of threads at most."""
-        method: Callable[..., dict[str, Any]] = getattr(self._client, operation)
-        if len(requests) == 1:
-            return [partial(method, **request) for request in requests]
-        return [self._threads.submit(method, **request).result for request in requests]
 
 
 def _table(requests: Sequence[dict[str, Any]]) -> str | None:

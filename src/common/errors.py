@@ -30,3 +30,15 @@ class TransientError(StreamscoreError):
     """Throttling, time-outs, 5xx, a conflict that persists: the same call can succeed later."""
 
     retryable = True
+
+
+class NoAnswerError(TransientError):
+    """An AWS service could not be reached, or its answer did not come whole; the call may have been done."""
+
+
+class ServiceError(StreamscoreError):
+    """An AWS service refused a call: with what code, and with what HTTP status."""
+
+    def __init__(self, operation: str, code: str, message: str, status: int) -> None:
+        super().__init__(f"{operation}: {code}: {message}" if message else f"{operation}: {code}")
+        self.code, self.status = code, status

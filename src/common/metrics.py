@@ -88,8 +88,8 @@ METRICS: tuple[Metric, ...] = (
         "DecisionsDeferred",
         "Count",
         _SCORING,
-        "Reviews and blocks that the event bus did not take: kept in a queue, published later.",
-        "oldest waits > 10 min",
+        "Reviews and blocks that the event bus did not take: kept in a queue, published later (an alarm "
+        "watches the queue).",
     ),
     Metric("DecisionLatency", "Milliseconds", _SCORING, "From an event's arrival to its decision's time."),
     Metric("LabelsStored", "Count", _SCORING, "Labels written onto a decision, or as a stub before it."),

@@ -15,6 +15,8 @@ from common.errors import RecordRefusedError
 
 _MAGIC = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES = 16
+MAX_PARTITION_KEY = 256
+"""Characters of a partition key, at most."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _RECORDS_FIELD, _DATA_FIELD = 3, 3
 
@@ -77,6 +79,16 @@ def billed_sizes(event: Mapping[str, Any]) -> list[int]:
     """Bytes that Kinesis bills for each record of a Lambda event: data, aggregated or not, and key."""
     records = [entry["kinesis"] for entry in event.get("Records", ())]
     return [len(r["data"]) * 3 // 4 + len(r.get("partitionKey", "")) for r in records]
+
+
+def partition_of(key: str) -> dict[str, str]:
+    """Where Kinesis puts a record of this key, as parameters of a put. A key longer than Kinesis takes is
+    cut, and the hash it would have had is given: MD5, as Kinesis's own.
+    """
+    if len(key) <= MAX_PARTITION_KEY:
+        return {"PartitionKey": key}
+    digest = hashlib.md5(key.encode(), usedforsecurity=False).digest()
+    return {"PartitionKey": key[:MAX_PARTITION_KEY], "ExplicitHashKey": str(int.from_bytes(digest))}
 
 
 def deaggregate(data: bytes) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 of a POST to `/`, for calls so many that botocore's general signer is too slow.
+"""AWS Signature Version 4, for calls so many that botocore's general signer is too slow.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -9,23 +9,8 @@ import hmac
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-
-class Credentials(Protocol):
-    """Botocore's frozen credentials."""
-
-    @property
-    def access_key(self) -> str:
-        """Who signs."""
-
-    @property
-    def secret_key(self) -> str:
-        """With what."""
-
-    @property
-    def token(self) -> str | None:
-        """Of a session, if it is one."""
+from common.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +21,18 @@ class Signer:
     service: str
 
     def signed(
-        self, credentials: Credentials, headers: Mapping[str, str], body: bytes, now_s: float
+        self,
+        credentials: Credentials,
+        headers: Mapping[str, str],
+        body: bytes,
+        now_s: float,
+        asked: str = "POST /",
     ) -> dict[str, str]:
-        """`headers` (lower-case names, `host` among them), those that AWS adds, and their signature."""
+        """`headers` (lower-case names, `host` among them), those that AWS adds, and their signature.
+
+        `asked` is method and path as they are sent: percent-encoded, without a query. Services other than
+        S3 are asked at `/` only: they would want any other path encoded twice.
+        """
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s))
         added = {"x-amz-date": moment}
         if credentials.token:
@@ -46,7 +40,8 @@ class Signer:
         everything = dict(sorted({**headers, **added}.items()))
         names = ";".join(everything)
         lines = "".join([f"{name}:{value}\n" for name, value in everything.items()])
-        request = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+        method, _, path = asked.partition(" ")
+        request = f"{method}\n{path}\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
         scope = f"{moment[:8]}/{self.region}/{self.service}/aws4_request"
         digest = hashlib.sha256(request.encode()).hexdigest()
         key = _key(credentials.secret_key, moment[:8], self.region, self.service)
@@ -55,7 +50,7 @@ class Signer:
         return {**everything, "authorization": f"AWS4-HMAC-SHA256 {who}"}
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=16)
 def _key(secret: str, day: str, region: str, service: str) -> bytes:
     """The signing key; it is the same all day."""
     key = _hmac(f"AWS4{secret}".encode(), day)

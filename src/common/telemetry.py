@@ -35,6 +35,8 @@ from typing import IO, Any, cast
 from aws_lambda_powertools import Logger, Metrics
 
 from common import pricing, traceparent, tracing
+from common.aws import client
+from common.errors import StreamscoreError
 from common.meter import Meter
 from common.metrics import BY_NAME
 
@@ -43,6 +45,7 @@ _METRIC_LOG_BYTES = 60  # one metric of an EMF line: its definition and its name
 _VALUES_A_LINE = 100
 _HASH_BYTES = 8
 _MOST_TRACES = 100  # in one invocation's log line: 3 KB
+_TRACES_A_WARNING = 10
 
 
 class _CountedStdout:
@@ -119,6 +122,11 @@ def follow(traces: Iterable[str | None]) -> None:
         tracing.producers(ids)
 
 
+def some_traces(traces: Iterable[str | None]) -> list[str]:
+    """For a log line about rows: whose they are, so far as producers said; as written, the first few."""
+    return list(itertools.islice((trace for trace in traces if trace), _TRACES_A_WARNING))
+
+
 def hashed(value: str) -> str:
     """A keyed hash of an entity's value, 16 hex digits: the same all over a stack, useless outside.
 
@@ -136,19 +144,34 @@ def meter() -> Meter:
     return _current
 
 
+_init_ms = 0.0
+
+
+def init_ended() -> None:
+    """The process is ready as of now; what was counted on the way is written out."""
+    _end_init()
+    if metrics().metric_set:
+        metrics().flush_metrics()
+
+
+def _end_init() -> None:
+    global _init_ms  # noqa: PLW0603 - a process starts once
+    _init_ms = _ms_since_process_start()
+
+
 def observed[R](handler: Callable[[dict[str, Any], Any], R]) -> Callable[[dict[str, Any], Any], R]:
     """Decorate a Lambda handler: meter the invocation, emit its cost and its metrics, also when it raises.
 
-    The first invocation also bills the time from process start to this decoration (INIT is billed since
-    2025-08). An invocation that Lambda kills (time-out, memory) emits nothing.
+    The first invocation also bills the time from process start to this decoration, or to `init_ended` (INIT
+    is billed since 2025-08). An invocation that Lambda kills (time-out, memory) emits nothing.
     """
-    init_ms = _ms_since_process_start()
+    _end_init()
     cold = True
 
     @functools.wraps(handler)
     def invoke(event: dict[str, Any], context: Any) -> R:
         nonlocal cold
-        started, failed, init, cold = time.perf_counter(), True, init_ms if cold else None, False
+        started, failed, init, cold = time.perf_counter(), True, _init_ms if cold else None, False
         _begin(context)
         try:
             with tracing.invocation(_service()):
@@ -207,13 +230,9 @@ def _log_key() -> bytes:
 def _secret(name: str | None) -> str | None:
     if not name:
         return None
-    import botocore.exceptions  # noqa: PLC0415 - costs a cold start only where something is hashed
-    import botocore.session  # noqa: PLC0415
-
     try:
-        client = botocore.session.get_session().create_client("secretsmanager")
-        return str(client.get_secret_value(SecretId=name)["SecretString"])
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+        return str(client("secretsmanager", attempts=3).get_secret_value(SecretId=name)["SecretString"])
+    except StreamscoreError:
         return None
 
 

@@ -11,7 +11,9 @@ https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concept
 import re
 from collections.abc import Iterable
 
-_W3C = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?")
+_W3C = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-[!-~]*)?"
+)
 _XRAY = re.compile(r"(?:.*?(?:^|;|\s)Root=)?1-([0-9a-fA-F]{8})-([0-9a-fA-F]{24})(?:;.*)?")
 _SAMPLED_FLAG = 1
 
@@ -26,10 +28,16 @@ def trace_id(text: str | None) -> str | None:
     """
     if not text:
         return None
-    if (found := _W3C.fullmatch(text)) and not (found[1] == "00" and found[4]):
+    if (found := _W3C.fullmatch(text)) and is_w3c(text):
         return found[2]
     found = _XRAY.fullmatch(text)
     return (found[1] + found[2]).lower() if found else None
+
+
+def is_w3c(text: str) -> bool:
+    """Whether the text is a valid `traceparent`: of version 00, or of a later one that begins the same."""
+    found = _W3C.fullmatch(text)
+    return found is not None and not (found[1] == "00" and found[4])
 
 
 def xray_id(trace: str) -> str:
@@ -71,6 +79,12 @@ def from_xray(header: str | None) -> str | None:
     trace = trace_id(header)
     parent = re.search(r"Parent=([0-9a-f]{16})", header or "")
     return f"00-{trace}-{parent[1]}-{int(is_sampled(header)):02x}" if trace and parent else None
+
+
+def response_headers(text: str | None) -> dict[str, str]:
+    """What tells a caller the trace its request belongs to, in both forms; nothing if there is none."""
+    header = xray_header(text)
+    return {"traceparent": text, "x-amzn-trace-id": header} if text and header else {}
 
 
 def sampled_ids(texts: Iterable[str | None], most: int) -> list[str]:

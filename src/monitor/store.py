@@ -1,6 +1,6 @@
 """The monitor's reads and writes: bundles and specs on S3, `monitor-windows`, the champion's pointer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from common import aws
@@ -80,11 +80,20 @@ class Store:
             "ReturnConsumedCapacity": "TOTAL",
         }
         found: list[tuple[str, Sketch]] = []
-        for page in self._dynamodb.get_paginator("query").paginate(**request):
-            meter().dynamodb_read(page, consistent=False)
+        for page in self._pages(request):
             rows = [(row["sk"]["S"].partition("#")[0], row["sketch"]["B"]) for row in page["Items"]]
             found += [(start, decode(layout, data)) for start, data in rows if fits(layout, data)]
         return found
+
+    def _pages(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        start: dict[str, Any] = {}
+        while True:
+            page = self._dynamodb.query(**request, **start)
+            meter().dynamodb_read(page, consistent=False)
+            yield page
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def _load(self, version: str) -> Bundle | None:
         try:

@@ -20,12 +20,16 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from common import traceparent
 from common.aws import RESERVE_MS, RemainingMs
 from common.settings import Settings, code_root
-from common.telemetry import logger, meter, observed
+from common.telemetry import logger, meter, observed, some_traces
+from common.tracing import annotate
+from scoring.early import load_early
 from scoring.endpoints import ROUTES, Endpoints, Reply, Request, answered
 from scoring.problems import MEDIA_TYPE, ProblemError
-from scoring.wiring import wire
+from scoring.wiring import Wiring, wire
+from stream_features.careful_decoder import MAX_TRACE_CHARACTERS
 
 PATIENCE_MS = 2_000
 """What is throttled is asked again for this long; then the caller is told to come back."""
@@ -42,16 +46,16 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
 def respond(endpoints: Endpoints, event: Any) -> Any:
     """The answer to an HTTP API event, or to a body invoked directly."""
-    remaining_ms = _patience(time.monotonic())
+    remaining_ms, trace = _patience(time.monotonic()), _trace(event)
     if not _is_http(event):
         batch = isinstance(event, dict) and "events" in event and event.keys() <= _BATCH_KEYS
-        request = Request(json.dumps(event).encode(), "", remaining_ms)
+        request = Request(json.dumps(event).encode(), "", remaining_ms, trace)
         path = "/batch-predict" if batch else "/predict"
         return _reply(endpoints, path, "POST", request).body
     path, method = _path(event), event["requestContext"]["http"]["method"]
-    request = Request(_body(event), _id(event), remaining_ms)
+    request = Request(_body(event), _id(event), remaining_ms, trace)
     meter().http_request(len(request.body))
-    return _http(_reply(endpoints, path, method, request))
+    return _http(_reply(endpoints, path, method, request), trace)
 
 
 def _reply(endpoints: Endpoints, path: str, method: str, request: Request) -> Reply:
@@ -59,13 +63,25 @@ def _reply(endpoints: Endpoints, path: str, method: str, request: Request) -> Re
         return answered(endpoints, path, method, request)
     except ProblemError as problem:
         if problem.kind == "busy":
-            logger().warning("answered 503", extra={"error": str(problem.__cause__ or problem)})
+            told = {"error": str(problem.__cause__ or problem), "traces": some_traces([request.trace])}
+            logger().warning("answered 503", extra=told)
         return Reply(problem.status, problem.document(), {"content-type": MEDIA_TYPE, **problem.headers})
 
 
-def _http(reply: Reply) -> dict[str, Any]:
+def _http(reply: Reply, trace: str | None) -> dict[str, Any]:
+    annotate(status=reply.status)
     body = msgspec.json.encode(reply.body).decode()
-    return {"statusCode": reply.status, "headers": {"content-type": _JSON, **reply.headers}, "body": body}
+    headers = {"content-type": _JSON, **traceparent.response_headers(trace), **reply.headers}
+    return {"statusCode": reply.status, "headers": headers, "body": body}
+
+
+def _trace(event: Any) -> str | None:
+    """The request's `traceparent`: the caller's, else that of the X-Ray trace that Lambda says it is in."""
+    headers = event.get("headers") if _is_http(event) else None
+    given = str(headers.get("traceparent", "")) if isinstance(headers, dict) else ""
+    if len(given) <= MAX_TRACE_CHARACTERS and traceparent.is_w3c(given):
+        return given
+    return traceparent.from_xray(os.environ.get("_X_AMZN_TRACE_ID"))
 
 
 def _patience(started_s: float) -> RemainingMs:
@@ -102,5 +118,13 @@ def _body(event: dict[str, Any]) -> bytes:
 
 
 @functools.cache
+def _wiring() -> Wiring:
+    return wire(Settings.from_environ(os.environ), code_root())
+
+
+@functools.cache
 def _endpoints() -> Endpoints:
-    return Endpoints(wire(Settings.from_environ(os.environ), code_root()))
+    return Endpoints(_wiring())
+
+
+load_early(__name__, _wiring, _endpoints)

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 
 from common.errors import RecordRefusedError
-from scoring.model import Floats
 from scoring.problems import ProblemError, Refusals
 from stream_features.events import Decoder, Event
 from stream_features.spec import Spec
@@ -24,11 +23,13 @@ _SHOWN_CHARACTERS = 64
 
 
 class Asked(NamedTuple):
-    """An event and the digest of how it was written, or a ready vector float32 [F], NaN for null."""
+    """An event and the digest of how it was written, or a ready vector: little-endian float32 [F], NaN for
+    null.
+    """
 
     event: Event | None
     digest: bytes
-    vector: Floats | None
+    vector: bytes
 
 
 class _OnlyFeatures(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,7 +49,7 @@ class Reader:
         try:
             features = self._only_features.decode(body).features
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return Asked(self._event(body, arrival_ms), digest(body), None)
+            return Asked(self._event(body, arrival_ms), digest(body), b"")
         return Asked(None, b"", self._vector(bytes(features)))
 
     def _event(self, body: bytes, arrival_ms: int) -> Event:
@@ -60,7 +61,7 @@ class Reader:
         except RecordRefusedError as error:
             raise self._refusals.problem(error) from error
 
-    def _vector(self, features: bytes) -> Floats:
+    def _vector(self, features: bytes) -> bytes:
         try:
             given = self._object.decode(features)
         except (msgspec.MsgspecError, RecursionError) as error:
@@ -71,7 +72,7 @@ class Reader:
         for name in self._names:
             if name not in given:
                 raise _unfit(f"features.{name}", "missing_feature", "is missing; null says it is not known")
-        return np.array([_number(name, bytes(given[name])) for name in self._names], np.float32)
+        return np.array([_number(name, bytes(given[name])) for name in self._names], "<f4").tobytes()
 
 
 def digest(body: bytes) -> bytes:

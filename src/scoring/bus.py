@@ -6,13 +6,12 @@ again, never another.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from common.aws import Backoff, RemainingMs, answer_of
+from common.errors import ServiceError
 from common.telemetry import logger, meter
 from common.traceparent import xray_header
 from common.tracing import aws_call
@@ -80,7 +79,7 @@ class Bus:
         with aws_call("EventBridge", "PutEvents") as calling:
             try:
                 answer = answer_of(lambda: self._events.put_events(Entries=entries))
-            except ClientError as error:
+            except ServiceError as error:
                 # Forbidden, or no such bus: a person has to mend it, and deciding goes on meanwhile.
                 logger().error("the event bus refuses to be told", extra={"error": str(error)})
                 return None
@@ -103,7 +102,7 @@ def _entry(bus: str, item: Item) -> _Entry:
         "DetailType": _DETAIL_TYPES[item["decision"]["S"]],
         "Detail": _encoded(detail(item)).decode(),
         "EventBusName": bus,
-        "Time": datetime.fromtimestamp(int(item["scored_at"]["N"]) / 1000, UTC),
+        "Time": int(item["scored_at"]["N"]) / 1000,
         **({"TraceHeader": header} if header else {}),  # what the bus invokes is in the producer's trace
     }
 

@@ -11,12 +11,14 @@ import msgspec
 
 from common.aws import Backoff, RemainingMs, answer_of, client
 from common.errors import RecordRefusedError, TransientError
+from common.records import partition_of
 from scoring import answers, openapi
 from scoring.answers import Answer
 from scoring.asked import Reader
 from scoring.predict import predict
 from scoring.problems import ProblemError, Refusals, busy
 from scoring.wiring import Wiring
+from stream_features.events import Event, Label
 from stream_features.values import MAX_TEXT_BYTES
 
 MAX_EVENTS = 500
@@ -26,11 +28,14 @@ MAX_FEATURE_VALUES = 50_000
 
 
 class Request(NamedTuple):
-    """What is asked: the body's bytes, the id in the path or query, and how long there is."""
+    """What is asked: the body's bytes, the id in the path or query, how long there is, and the trace it is
+    part of (`traceparent`), which is that of events without one of their own.
+    """
 
     body: bytes
     id: str
     remaining_ms: RemainingMs
+    trace: str | None = None
 
 
 class Reply(NamedTuple):
@@ -57,7 +62,7 @@ class Endpoints:
 
     def predict(self, request: Request) -> Reply:
         """POST /predict: an event, or a ready vector."""
-        (answer,) = predict(self._wiring, self._reader, [request.body], request.remaining_ms)
+        (answer,) = predict(self._wiring, self._reader, [request.body], request.remaining_ms, request.trace)
         if isinstance(answer, ProblemError):
             raise answer
         return Reply(200, answer)
@@ -66,7 +71,7 @@ class Endpoints:
         """POST /batch-predict: {"events": […]}, each as /predict takes it."""
         asked = self._asked(request.body)
         bodies = [bytes(event) for event in asked.events]
-        answers = predict(self._wiring, self._reader, bodies, request.remaining_ms)
+        answers = predict(self._wiring, self._reader, bodies, request.remaining_ms, request.trace)
         results = [_result(n, answer, features=asked.features) for n, answer in enumerate(answers)]
         return Reply(200, {"results": results})
 
@@ -80,8 +85,8 @@ class Endpoints:
             raise self._refusals.problem(error) from error
         put = {
             "StreamName": self._wiring.settings.events_stream,
-            "Data": request.body,
-            "PartitionKey": record.entities[0],
+            "Data": _with_trace(request.body, record, self._wiring.spec.event.trace, request.trace),
+            **partition_of(record.entities[0]),
         }
         for _ in Backoff().tries(request.remaining_ms):
             done = answer_of(lambda: _kinesis().put_record(**put))
@@ -137,6 +142,14 @@ class Endpoints:
             told = f"events: {len(asked.events)} of them, at most {most} in one call"
             raise ProblemError("too_large", told, reason="too_many", field="events")
         return asked
+
+
+def _with_trace(body: bytes, record: Event | Label, field: str | None, trace: str | None) -> bytes:
+    """The record as it was written; an event without a trace gets the request's before its first key."""
+    if not field or not trace or not isinstance(record, Event) or record.trace:
+        return body
+    brace, _, rest = body.partition(b"{")
+    return brace + b"{" + msgspec.json.encode({field: trace})[1:-1] + b"," + rest
 
 
 def _result(index: int, answer: Answer | ProblemError, *, features: bool) -> dict[str, Any]:

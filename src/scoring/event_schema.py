@@ -87,7 +87,7 @@ def _value(field: Field) -> Schema:
         case "int":
             return {"type": "integer", "minimum": -LIMIT, "maximum": LIMIT}
         case "float":
-            return {"type": "number", "minimum": -LIMIT, "maximum": LIMIT}
+            return {"type": "number", "minimum": -LIMIT - 1, "maximum": LIMIT + 1}  # as float64, the same
         case "bool":
             return {"type": "boolean"}
         case "string":

@@ -72,8 +72,8 @@ class Judge:
         """Decide every row of a batch of one spec; an unknown spec (None) is one that lacks the model's
         features.
 
-        `draws` [n] in [0, 1) are the rows' chances in a control share; None: it has no say. `at_ms`, for all
-        rows or int64 [n], is when listed values must not have expired; None: now.
+        `draws` [n] in [0, 1) are the rows' chances in a control share; NaN and None: it has no say. `at_ms`,
+        for all rows or int64 [n], is when listed values must not have expired; None: now.
         """
         policy, rows = serving.policy, len(batch.features)
         with step("model", rows=rows):

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
 from common.aws import Backoff, RemainingMs
-from common.errors import ModelRefusedError, TransientError
+from common.errors import ModelRefusedError, NoAnswerError, ServiceError, TransientError
 from common.telemetry import logger, meter
 from stream_features import spec as specs
 from stream_features.spec import Spec
@@ -25,7 +24,7 @@ def pointer_reader(ssm: Any, prefix: str) -> Callable[[Sequence[str]], dict[str,
     def read(names: Sequence[str]) -> dict[str, str]:
         try:
             answer = ssm.get_parameters(Names=[f"{prefix}/{name}" for name in names])
-        except (BotoCoreError, ClientError) as error:
+        except (NoAnswerError, ServiceError) as error:
             raise TransientError(f"pointers {prefix}: {error}") from error
         return {p["Name"].rpartition("/")[2]: p["Value"] for p in answer["Parameters"]}
 
@@ -91,9 +90,9 @@ def _get(s3: Any, bucket: str, key: str) -> bytes | None:
     try:
         answer: Mapping[str, Any] = s3.get_object(Bucket=bucket, Key=key)
         return bytes(answer["Body"].read())
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _ABSENT:
+    except ServiceError as error:
+        if error.code in _ABSENT:
             return None
         raise TransientError(f"s3://{bucket}/{key}: {error}") from error
-    except BotoCoreError as error:
+    except NoAnswerError as error:
         raise TransientError(f"s3://{bucket}/{key}: {error}") from error

@@ -55,6 +55,15 @@ _SIGNATURE = {
 }
 
 
+_TRACE: dict[str, Any] = {
+    "traceparent": {
+        "description": "The request's trace: the one it came with, or AWS's",
+        "schema": {"type": "string"},
+    },
+    "x-amzn-trace-id": {"description": "The same in X-Ray's form", "schema": {"type": "string"}},
+}
+
+
 def _paths() -> dict[str, Any]:
     reused = {"409": "The id was decided about with another body"}
     by_id = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
@@ -105,8 +114,10 @@ def _responses(good: Mapping[str, tuple[str, str]], problems: dict[str, str]) ->
     }
     for status, told in (_ANYTIME | problems).items():
         found[status] = {"description": told, "content": _json("Problem", MEDIA_TYPE)}
-    found["405"]["headers"] = {"allow": {"schema": _TEXT, "required": True}}
-    found["503"]["headers"] = {"retry-after": {"schema": {"type": "integer"}, "required": True}}
+    for response in found.values():
+        response["headers"] = _TRACE
+    found["405"]["headers"] = _TRACE | {"allow": {"schema": _TEXT, "required": True}}
+    found["503"]["headers"] = _TRACE | {"retry-after": {"schema": {"type": "integer"}, "required": True}}
     return {"responses": dict(sorted(found.items()))}
 
 

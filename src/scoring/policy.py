@@ -126,7 +126,7 @@ def apply(
     policy: Policy, severity: Severity, fired: Sequence[tuple[Rule, Mask]], draws: Scores | None = None
 ) -> list[Verdict]:
     """The verdict of each row from its severity by score, the masks of the policy's rules in its order, and
-    its draw in [0, 1) (None: no row is drawn as control).
+    its draw in [0, 1) (NaN: the control share has no say in this row; None: in no row).
     """
     final, overridden = _by_rules(severity, fired)
     names: dict[int, list[str]] = {}
@@ -137,7 +137,7 @@ def apply(
         final[:] = ACTIONS.index(policy.force)
         return [_forced(policy.force, names.get(row, ())) for row in range(len(final))]
     if policy.control_share and draws is not None:
-        would_block = (final == _BLOCK) & ~overridden
+        would_block = (final == _BLOCK) & ~overridden & ~np.isnan(draws)
         control = would_block & (draws < policy.control_share)
         chances = _chances(would_block, control, policy.control_share)
         final[control] = ACTIONS.index("approve")

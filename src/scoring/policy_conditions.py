@@ -101,7 +101,7 @@ class _Element:
     def _scalar(self, value: object) -> Scalar:
         if not isinstance(value, str | bool | int | Decimal):
             self._refuse(f"a value is a text, a number, true or false, not {shown(value)}")
-        if isinstance(value, int | Decimal) and not -_LARGEST < value < _LARGEST:
+        if not isinstance(value, str) and not (is_finite(value) and -_LARGEST < value < _LARGEST):
             self._refuse(f"{shown(value)} is no number that anything is compared with")
         return value
 
@@ -121,6 +121,11 @@ class _Element:
 
     def _refuse(self, message: str) -> NoReturn:
         self._table.refuse(f"{self._key}: {message}", self._key, self._n)
+
+
+def is_finite(value: int | Decimal) -> bool:
+    """Whether it is a number and not infinite: a NaN does not even compare."""
+    return isinstance(value, int) or value.is_finite()
 
 
 def shown(value: object) -> str:

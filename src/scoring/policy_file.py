@@ -8,7 +8,7 @@ from typing import Any, cast
 from common.errors import InvalidInputError
 from scoring.bundle import Thresholds
 from scoring.policy import ACTIONS, CONTROL, FORCE, SHADOW, Action, Policy, Rule, Value
-from scoring.policy_conditions import Lists, conditions, shown, values
+from scoring.policy_conditions import Lists, conditions, is_finite, shown, values
 from stream_features.spec_source import Source, Table
 
 VERSION_DIGITS = 16
@@ -83,7 +83,11 @@ def _one_of(table: Table, key: str, known: Sequence[str]) -> Action:
 
 def _share(table: Table, key: str) -> int | Decimal:
     value = table.content.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= 1:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | Decimal)
+        or not (is_finite(value) and 0 <= value <= 1)
+    ):
         table.refuse(f"{key} must be a number from 0 to 1, not {shown(value)}", key)
     return value
 

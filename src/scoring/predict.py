@@ -8,48 +8,60 @@ events in one call do not see each other.
 import time
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from common.aws import RemainingMs
-from common.telemetry import count, follow, note
+from common.telemetry import follow, note
 from common.tracing import annotate, step
 from scoring import policy as policies
 from scoring.answers import Answer, answers
 from scoring.asked import Asked, Reader
-from scoring.items import Decision, Item, kept_values, to_item
-from scoring.judge import Judged
+from scoring.items import Item
 from scoring.model import Floats
 from scoring.problems import ProblemError
 from scoring.record import Held, record
-from scoring.rules import Batch
+from scoring.rows import batch, items
 from scoring.wiring import Wiring
 from stream_features.events import Event
 from stream_features.kernel import Columns, Group, fold
 from stream_features.spec import Spec
+from stream_features.state import Row
 from stream_features.store import read_states
 
 
 def predict(
-    wiring: Wiring, reader: Reader, bodies: Sequence[bytes], remaining_ms: RemainingMs
+    wiring: Wiring,
+    reader: Reader,
+    bodies: Sequence[bytes],
+    remaining_ms: RemainingMs,
+    trace: str | None = None,
 ) -> list[Answer | ProblemError]:
-    """An answer, or what is wrong with it, for each body; TransientError if state cannot be read."""
+    """An answer, or what is wrong with it, for each body; TransientError if state cannot be read. `trace` is
+    the request's; an event that has one of its own keeps it.
+    """
     now_ms = time.time_ns() // 1_000_000
     with step("decode"):
-        read = [_read(reader, body, now_ms) for body in bodies]
+        read = [_read(reader, body, now_ms, trace) for body in bodies]
     asked = [each for each in read if isinstance(each, Asked)]
-    follow(each.event.trace for each in asked if each.event)
+    if not asked:
+        return [each for each in read if isinstance(each, ProblemError)]
+    follow([trace, *(each.event.trace for each in asked if each.event)])
     annotate(batch_size=len(asked))
     with step("features"):
-        features = _features(wiring, asked, remaining_ms)
+        rows = _rows(wiring.spec, asked, as_of_now(wiring, _events(asked), remaining_ms), now_ms)
     with step("score"):
-        items = _decided(wiring, asked, features)
-    held = record(wiring, asked, items, remaining_ms)
-    told = iter(_told(wiring, held))
+        decided = _decided(wiring, rows)
+    for item, each in zip(decided, asked, strict=True):
+        item["request"] = {"B": each.digest}
+    told = iter(_told(wiring, record(wiring, asked, decided, remaining_ms)))
     return [next(told) if isinstance(each, Asked) else each for each in read]
 
 
 def as_of_now(wiring: Wiring, events: Sequence[Event], remaining_ms: RemainingMs) -> Floats:
     """The feature vectors [n, F] of events folded, each by itself, into the states that are stored now."""
+    if not events:
+        return np.empty((0, len(wiring.spec.features)), np.float32)
     entities = [entity.name for entity in wiring.spec.entities]
     keys = [[f"{n}#{v}" for n, v in zip(entities, event.entities, strict=True)] for event in events]
     wanted = list({key for own in keys for key in own})
@@ -59,64 +71,45 @@ def as_of_now(wiring: Wiring, events: Sequence[Event], remaining_ms: RemainingMs
     return fold(wiring.spec, Columns.from_records(wiring.spec, events), groups).features
 
 
-def _read(reader: Reader, body: bytes, now_ms: int) -> Asked | ProblemError:
+def _read(reader: Reader, body: bytes, now_ms: int, trace: str | None) -> Asked | ProblemError:
     try:
-        return reader.read(body, now_ms)
+        asked = reader.read(body, now_ms)
     except ProblemError as problem:
         return problem
+    if trace is None or asked.event is None or asked.event.trace is not None:
+        return asked
+    return asked._replace(event=msgspec.structs.replace(asked.event, trace=trace))
 
 
-def _features(wiring: Wiring, asked: Sequence[Asked], remaining_ms: RemainingMs) -> Floats:
-    """A row [F] for each: a ready vector as it is, an event's as of now."""
-    features = np.empty((len(asked), len(wiring.spec.features)), np.float32)
-    events = [each.event for each in asked if each.event is not None]
-    if events:
-        features[[each.event is not None for each in asked]] = as_of_now(wiring, events, remaining_ms)
-    for row, each in enumerate(asked):
-        if each.vector is not None:
-            features[row] = each.vector
-    return features
+def _events(asked: Sequence[Asked]) -> list[Event]:
+    return [each.event for each in asked if each.event is not None]
 
 
-def _decided(wiring: Wiring, asked: Sequence[Asked], features: Floats) -> list[Item]:
-    """The item of each row's decision, not stored yet; a vector's has no id and is never stored."""
-    nothing = (None,) * len(wiring.spec.event.keep)
-    kept = [each.event.kept if each.event else nothing for each in asked]
-    serving = wiring.serving.current()
+def _rows(spec: Spec, asked: Sequence[Asked], features: Floats, now_ms: int) -> list[Row]:
+    """A row for each: an event with its features, a ready vector without id and fields."""
+    of_events = iter(features)
+    nobody, nothing = ("",) * len(spec.entities), (None,) * len(spec.event.keep)
+    rows = []
+    for event, _, vector in asked:
+        if event is None:
+            rows.append(Row("", now_ms, now_ms, None, nobody, nothing, vector))
+        else:
+            known = event.id, event.time_ms, event.arrival_ms, event.trace, event.entities, event.kept
+            rows.append(Row(*known, next(of_events).tobytes()))
+    return rows
+
+
+def _decided(wiring: Wiring, rows: Sequence[Row]) -> list[Item]:
+    """The item of each row's decision, not stored yet."""
+    serving, spec = wiring.serving.current(), wiring.spec
     version = serving.model.version if serving.model else serving.absent
     note(model_version=version)
     annotate(model_version=version)
-    draws = policies.draws(serving.policy, [each.event.id if each.event else "" for each in asked])
+    draws = policies.draws(serving.policy, [row.id for row in rows])
     if draws is not None:
-        draws[[each.event is None for each in asked]] = 1.0  # a vector is nobody's: no control for it
-    judged = wiring.judge.judge(serving, wiring.spec, Batch(features, kept), draws)
-    count("RowsScored", len(asked) if judged.model else 0)
-    return [_item(wiring.spec, each, judged, row, features[row]) for row, each in enumerate(asked)]
-
-
-def _item(spec: Spec, asked: Asked, judged: Judged, row: int, vector: Floats) -> Item:
-    event, now_ms = asked.event, time.time_ns() // 1_000_000
-    item = to_item(
-        Decision(
-            id=event.id if event else "",
-            entity=event.entities[0] if event else "",
-            event_time_ms=event.time_ms if event else now_ms,
-            arrival_ms=event.arrival_ms if event else now_ms,
-            scored_at_ms=now_ms,
-            score=judged.score(row),
-            verdict=judged.verdicts[row],
-            reasons=judged.reasons[row],
-            absent=judged.absence(row),
-            model=judged.model,
-            policy=judged.policy,
-            spec_sha=spec.sha256,
-            features=vector.tobytes(),
-            kept=kept_values(spec, event.kept) if event else {},
-            trace=event.trace if event else None,
-            source="api",
-        )
-    )
-    return item | {"request": {"B": asked.digest}}
+        draws[[not row.id for row in rows]] = np.nan  # a vector is nobody's: no control for it
+    judged = wiring.judge.judge(serving, spec, batch(spec, rows), draws)
+    return list(items(spec, spec.sha256, rows, judged, "api"))
 
 
 def _told(wiring: Wiring, held: Sequence[Held]) -> list[Answer | ProblemError]:

@@ -1,5 +1,8 @@
-"""Why a score is high: occlusion. Each feature in turn is replaced by its training median; what the score
-loses is its part.
+"""Why a score is high: occlusion from both sides. A feature's part is the mean of what the score loses when
+the feature is replaced by its training median, and of what a row of all medians gains by the feature's value.
+
+Of two features that say nearly the same, such as one count over two windows, the score loses little with
+either; the other side shows them. It is the mean of the last and the first term of Shapley's sum.
 
 Contributions are differences of log-odds, the scale on which evidence adds up (I. J. Good, *Probability and
 the Weighing of Evidence*, 1950). Only what raises the score is a reason. Pure: the model is a function given.
@@ -43,23 +46,30 @@ class Reason(NamedTuple):
 def explain(
     score: Callable[[Floats], Scores], names: Sequence[str], medians: Floats, rows: Floats
 ) -> list[list[Reason]]:
-    """The TOP reasons of each row, strongest first, by one call of `score` with (1 + features) x rows rows;
-    without words (`tell`). A row whose score is no number has none.
+    """The TOP reasons of each row, strongest first, by one call of `score` with (1 + 2 x features) x rows + 1
+    rows; without words (`tell`). A row whose score is no number has none.
     """
     count, width = rows.shape
     if not count:
         return []
-    tried = np.repeat(rows[:, np.newaxis, :], width + 1, axis=1)
+    without = np.repeat(rows[:, np.newaxis, :], width + 1, axis=1)  # the row itself comes first
+    alone = np.tile(medians, (count, width, 1))
     diagonal = np.arange(width)
-    tried[:, diagonal + 1, diagonal] = medians
-    log_odds = _log_odds(score(tried.reshape(-1, width))).reshape(count, width + 1)
-    lost = log_odds[:, :1] - log_odds[:, 1:]
-    strongest = np.argsort(-lost, axis=1, kind="stable")[:, :TOP]
+    without[:, diagonal + 1, diagonal] = medians
+    alone[:, diagonal, diagonal] = rows
+    tried = np.concatenate([each.reshape(-1, width) for each in (without, alone, medians)])
+    log_odds = _log_odds(score(tried))
+    *_, usual = log_odds
+    whole = log_odds[: count * (width + 1)].reshape(count, width + 1)
+    lost = whole[:, :1] - whole[:, 1:]
+    gained = log_odds[whole.size : -1].reshape(count, width) - usual
+    part = (lost + np.where(np.isnan(gained), lost, gained)) / 2  # NaN: no score of a median that is missing
+    strongest = np.argsort(-part, axis=1, kind="stable")[:, :TOP]
     return [
         [
-            _reason(names[n], rows[row, n], medians[n], lost[row, n])
+            _reason(names[n], rows[row, n], medians[n], part[row, n])
             for n in strongest[row]
-            if lost[row, n] > 0
+            if part[row, n] > 0
         ]
         for row in range(count)
     ]
@@ -86,8 +96,8 @@ def _log_odds(scores: Scores) -> Scores:
     return np.log(bounded / (1 - bounded))
 
 
-def _reason(name: str, value: np.float32, median: np.float32, lost: np.float64) -> Reason:
-    return Reason(name, _shortest(value), _shortest(median), round(float(lost), 4))
+def _reason(name: str, value: np.float32, median: np.float32, part: np.float64) -> Reason:
+    return Reason(name, _shortest(value), _shortest(median), round(float(part), 4))
 
 
 def _shortest(value: np.float32) -> float | None:

@@ -4,18 +4,18 @@ import time
 from collections.abc import Mapping, Sequence
 
 from common.aws import RESERVE_MS, RemainingMs
-from common.telemetry import count, logger
+from common.telemetry import logger, some_traces
 from common.tracing import step
 from scoring.asked import Asked
-from scoring.decisions import Written
 from scoring.items import Item
 from scoring.problems import ProblemError, busy
+from scoring.rows import tally
 from scoring.wiring import Wiring
 
 Held = Item | ProblemError
 """The decision that stands about what was asked, or why it cannot be told."""
 
-BUS_PATIENCE_MS = 1_000
+BUS_PATIENCE_MS = 500
 """A bus that takes nothing for this long is left alone: who asked waits for a decision, not for the bus."""
 
 
@@ -28,7 +28,9 @@ def record(
         written = wiring.decisions.write(own, [], remaining_ms)
         writing.flag(throttle=bool(written.unfinished))
     with step("publish") as publishing:
-        publishing.flag(throttle=not _published(wiring, written))
+        here = [item for item in (*written.made, *written.stood) if item["source"]["S"] == "api"]
+        publishing.flag(throttle=bool(_untold(wiring, here)))
+    tally(written)
     standing = {item["pk"]["S"]: item for item in (*written.made, *written.stood)}
     return [_held(each, item, standing) for each, item in zip(asked, items, strict=True)]
 
@@ -44,24 +46,14 @@ def _held(asked: Asked, own: Item, standing: Mapping[str, Item]) -> Held:
     return item
 
 
-def _published(wiring: Wiring, written: Written) -> bool:
-    """Tell the bus of what was decided here. What it does not take (False) is told again when the event comes
-    by the stream, or is asked about once more.
+def _untold(wiring: Wiring, items: Sequence[Item]) -> set[str]:
+    """Publish, or leave to the queue of the unpublished. Where neither can be had the answer is not held
+    back: the bus is told when the event comes by the stream, or is asked about once more.
     """
-    here = [*written.made, *(item for item in written.stood if item["source"]["S"] == "api")]
     end_s = time.monotonic() + BUS_PATIENCE_MS / 1000
-    unpublished = wiring.bus.publish(here, lambda: RESERVE_MS + (end_s - time.monotonic()) * 1000)
-    if unpublished:
-        logger().warning("decided, not published", extra={"decisions": len(unpublished)})
-    _count(written, sum(item["decision"]["S"] != "approve" for item in here) - len(unpublished))
-    return not unpublished
-
-
-def _count(written: Written, published: int) -> None:
-    decided = [item["decision"]["S"] for item in written.made]
-    count("DecisionsMade", len(decided))
-    count("DecisionsApproved", decided.count("approve"))
-    count("DecisionsReviewed", decided.count("review"))
-    count("DecisionsBlocked", decided.count("block"))
-    count("DecisionsRepeated", len(written.stood))
-    count("DecisionsPublished", published)
+    untold = wiring.publisher.publish(items, lambda: RESERVE_MS + (end_s - time.monotonic()) * 1000)
+    if untold:
+        traces = [item["trace"]["S"] for item in items if "trace" in item and item["pk"]["S"] in untold]
+        told = {"decisions": len(untold), "traces": some_traces(traces)}
+        logger().warning("decided, not published", extra=told)
+    return untold

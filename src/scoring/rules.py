@@ -19,12 +19,12 @@ Floats = npt.NDArray[np.float32]
 
 class Batch(NamedTuple):
     """Rows made with one spec: features [n, F] in its order, kept fields [n] in its order (decimals as scaled
-    integers, None where missing), entities' ids [n] in its order; no entities, none known.
+    integers), entities' ids [n] in its order (or none of them at all); None where missing.
     """
 
     features: Floats
     kept: Sequence[Sequence[Any]]
-    entities: Sequence[Sequence[str]] = ()
+    entities: Sequence[Sequence[str | None]] = ()
 
 
 class Place(NamedTuple):

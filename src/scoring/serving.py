@@ -70,7 +70,7 @@ class Pointers:
         if self._clock_s() >= self._read_again_s:
             self._follow()
             self._serving = self._in_use()
-            shortest, longest = RETRY_S if self._wanting() else REREAD_S
+            shortest, longest = RETRY_S if self.wanting() else REREAD_S
             self._read_again_s = self._clock_s() + shortest + (longest - shortest) * self._jitter()
         return self._serving
 
@@ -89,7 +89,7 @@ class Pointers:
         for followed in (self._champion, self._challenger, self._policy):
             followed.follow(values.get(followed.name))
 
-    def _wanting(self) -> bool:
+    def wanting(self) -> bool:
         """Whether something needed to decide as one should is there, but could not be read."""
         return (self._champion.in_use is None and not self._champion.settled) or not self._policy.settled
 

@@ -7,8 +7,9 @@ the newest event), in milliseconds in the head and in units of the smallest tile
 equal bytes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from common.errors import InvalidInputError
 from stream_features.columns import NULL, Ints
 from stream_features.layout import Layout
-from stream_features.packing import Whole, pack, unpack
+from stream_features.packing import Runs, cut, joined, pack_tracks, unpack_tracks
+from stream_features.ranges import Whole, spread
 from stream_features.tiles import FINE_MS
 
 VERSION = 2
@@ -37,9 +39,8 @@ class Series:
 
     def take(self, order: Ints) -> "Series":
         """The runs of the entities in another order."""
-        first = (np.cumsum(self.counts) - self.counts)[order]
-        counts = self.counts[order]
-        at = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
+        first, counts = (self.counts.cumsum() - self.counts)[order], self.counts[order]
+        at = spread(first, counts)
         return Series(counts, self.time_ms[at], tuple(track[at] for track in self.tracks))
 
 
@@ -85,23 +86,36 @@ class _Shape:
 
     keys: tuple[tuple[bytes, ...], ...]
 
-    @property
+    @cached_property
     def prefix(self) -> bytes:
         """The first bytes of every blob of this shape."""
         counts = bytes([VERSION, *(len(keys) for keys in self.keys)])
         return counts + b"".join(key for keys in self.keys for key in keys)
 
-    @property
+    @cached_property
     def tracks(self) -> tuple[int, ...]:
         """How many tracks each series has, beside its times."""
         columns, measures, memories, decays = map(len, self.keys)
         return (columns, measures, 0, 1, 4 * decays, *[1] * memories)
 
-    @property
-    def head_bytes(self) -> int:
-        """How many bytes stand before the tracks."""
-        series = len(self.tracks)
-        return len(self.prefix) + 8 + 2 * series + series + sum(self.tracks)
+    @cached_property
+    def head(self) -> np.dtype[np.void]:
+        """What stands before the tracks."""
+        series, tracks = len(self.tracks), sum(self.tracks)
+        return np.dtype(
+            [
+                ("prefix", "u1", len(self.prefix)),
+                ("newest_ms", "<i8"),
+                ("counts", "<u2", series),
+                ("widths", "u1", series + tracks),
+            ]
+        )
+
+    @cached_property
+    def empty(self) -> bytes:
+        """The blob of an entity without history."""
+        rest = self.head.itemsize - len(self.prefix) - 8
+        return self.prefix + NEVER.to_bytes(8, "little", signed=True) + bytes(rest)
 
     @staticmethod
     def of(blob: bytes) -> "_Shape":
@@ -111,7 +125,12 @@ class _Shape:
             )
         ends = np.cumsum([0, *blob[1:5]]).tolist()
         keys = [blob[5 + _KEY_BYTES * n : 5 + _KEY_BYTES * (n + 1)] for n in range(ends[-1])]
-        return _Shape(tuple(tuple(keys[start:end]) for start, end in pairwise(ends)))
+        return _shape(tuple(tuple(keys[start:end]) for start, end in pairwise(ends)))
+
+
+@lru_cache(maxsize=64)
+def _shape(keys: tuple[tuple[bytes, ...], ...]) -> _Shape:
+    return _Shape(keys)
 
 
 def decode(layout: Layout, blobs: Sequence[bytes]) -> States:
@@ -120,16 +139,17 @@ def decode(layout: Layout, blobs: Sequence[bytes]) -> States:
     What a blob of another layout has in common with this one is kept; columns it lacks are NULL and measures
     it lacks start from nothing. InvalidInputError for a blob of an unknown version.
     """
-    own = _Shape(layout.parts)
-    prefix, empty = own.prefix, _empty(own)
+    own = _shape(layout.parts)
+    empty = own.empty
     blobs = [blob or empty for blob in blobs]
-    if all([blob.startswith(prefix) for blob in blobs]):
-        return _decode(own, blobs)
+    states = _decode(own, blobs)
+    if states is not None:
+        return states
     shapes: dict[_Shape, list[int]] = {}
     for place, blob in enumerate(blobs):
         shapes.setdefault(_Shape.of(blob), []).append(place)
     parts = [
-        _translated(shape, own, layout, _decode(shape, [blobs[place] for place in places]))
+        _translated(shape, own, layout, [blobs[place] for place in places])
         for shape, places in shapes.items()
     ]
     order = np.concatenate([np.array(places, np.int64) for places in shapes.values()])
@@ -138,62 +158,72 @@ def decode(layout: Layout, blobs: Sequence[bytes]) -> States:
 
 def encode(layout: Layout, states: States) -> list[bytes]:
     """One blob an entity."""
-    shape = _Shape(layout.parts)
-    count, base_ms = len(states.newest_ms), _base_ms(states.newest_ms)
-    widths, parts = [], []
+    shape, count = _shape(layout.parts), len(states.newest_ms)
+    if not count:
+        return []
+    runs = _packed(states)
+    heads = np.empty(count, shape.head)
+    heads["prefix"] = np.frombuffer(shape.prefix, np.uint8)
+    heads["newest_ms"] = states.newest_ms
     for number, series in enumerate(states.series):
-        gaps = _gaps(series, base_ms, _unit_ms(number))
-        for track in (gaps, *series.tracks):
-            if len(track):
-                width, part = pack(track, series.counts)
-                parts.append(part)
-            else:
-                width = np.zeros(count, np.uint8)
-            widths.append(width)
-    counts = np.stack([series.counts for series in states.series], axis=1).astype("<u2")
-    fixed = np.concatenate(
-        [
-            np.tile(np.frombuffer(shape.prefix, np.uint8), (count, 1)),
-            states.newest_ms.astype("<i8").view(np.uint8).reshape(count, 8),
-            counts.view(np.uint8).reshape(count, -1),
-            np.stack(widths, axis=1),
-        ],
-        axis=1,
-    ).tobytes()
-    size = shape.head_bytes
-    heads = [fixed[at : at + size] for at in range(0, len(fixed), size)]
-    return [b"".join(pieces) for pieces in zip(heads, *parts, strict=True)]
+        heads["counts"][:, number] = series.counts
+    heads["widths"] = runs.widths.reshape(-1, count).T
+    sizes = _sizes(shape, (runs.widths * runs.counts).reshape(-1, count))
+    at = np.empty(sizes.shape, np.int64)
+    at[:, 0] = np.arange(count) + len(runs.pieces)
+    at[:, 1:] = runs.at.reshape(-1, count).T
+    pieces = [*runs.pieces, *cut(heads.tobytes(), sizes[:, 0])]
+    return list(cut(joined(pieces, at[sizes > 0]), sizes.sum(axis=1)))
 
 
-def _empty(shape: _Shape) -> bytes:
-    rest = shape.head_bytes - len(shape.prefix) - 8
-    return shape.prefix + NEVER.to_bytes(8, "little", signed=True) + bytes(rest)
+def _sizes(shape: _Shape, tracks: Ints) -> Ints:
+    """Bytes by (entity, piece): of the head, and of the tracks, given by (track, entity)."""
+    sizes = np.empty((tracks.shape[1], 1 + tracks.shape[0]), np.int64)
+    sizes[:, 0], sizes[:, 1:] = shape.head.itemsize, tracks.T
+    return sizes
 
 
-def _decode(shape: _Shape, blobs: Sequence[bytes]) -> States:
-    """The states in blobs that are all of one shape."""
-    size, at = shape.head_bytes, len(shape.prefix)
-    fixed = np.frombuffer(b"".join([blob[:size] for blob in blobs]), np.uint8).reshape(len(blobs), size)
-    newest_ms = np.ascontiguousarray(fixed[:, at : at + 8]).view("<i8")[:, 0]
-    at += 8
-    lengths = len(shape.tracks)
-    counts = np.ascontiguousarray(fixed[:, at : at + 2 * lengths]).view("<u2").astype(np.int64)
-    widths = fixed[:, at + 2 * lengths :]
-    series_of_track = np.repeat(np.arange(lengths), np.add(shape.tracks, 1))
-    sizes = widths * counts[:, series_of_track]
-    starts = size + np.cumsum(sizes, axis=1) - sizes
-    tracks = _tracks(blobs, starts, widths, counts[:, series_of_track])
-    base_ms, series = _base_ms(newest_ms), []
+def _packed(states: States) -> Runs:
+    """The tracks of all series, in the blob's order."""
+    base_ms = np.maximum(states.newest_ms, 0)
+    tracks: list[Whole] = []
+    counts: list[Ints] = []
+    for number, series in enumerate(states.series):
+        own = (_gaps(series, base_ms, _unit_ms(number)), *series.tracks)
+        tracks += own
+        counts += [series.counts] * len(own)
+    return pack_tracks(tracks, counts)
+
+
+def _heads(shape: _Shape, data: bytes, starts: Ints) -> NDArray[Any] | None:
+    """The heads of the blobs that begin at `starts` of `data`; None if not all are of this shape."""
+    size = shape.head.itemsize
+    if int(starts[-1]) + size > len(data):
+        return None
+    heads = np.ndarray((len(data) - size + 1,), shape.head, data, strides=(1,))[starts]
+    same = heads["prefix"] == np.frombuffer(shape.prefix, np.uint8)
+    return heads if same.all() else None
+
+
+def _decode(shape: _Shape, blobs: Sequence[bytes]) -> States | None:
+    """The states in blobs of one shape; None if not all are of it."""
+    data, lengths = b"".join(blobs), np.fromiter(map(len, blobs), np.int64, len(blobs))
+    heads = _heads(shape, data, lengths.cumsum() - lengths)
+    if heads is None:
+        return None
+    counts = heads["counts"].T.astype(np.int64)
+    widths = np.ascontiguousarray(heads["widths"].T)
+    by_track = counts.repeat(np.add(shape.tracks, 1), axis=0)
+    sizes = _sizes(shape, widths * by_track)
+    at = (sizes > 0).ravel().cumsum().reshape(sizes.shape) - 1
+    pieces = cut(data, sizes[sizes > 0])
+    tracks = iter(unpack_tracks(pieces, at[:, 1:].T, widths, by_track))
+    newest_ms = heads["newest_ms"].astype(np.int64)
+    base_ms, series = np.maximum(newest_ms, 0), []
     for number, more in enumerate(shape.tracks):
-        own = counts[:, number]
-        times = _times(next(tracks), own, base_ms, _unit_ms(number))
-        series.append(Series(own, times, tuple(next(tracks) for _ in range(more))))
+        times = _times(next(tracks), counts[number], base_ms, _unit_ms(number))
+        series.append(Series(counts[number], times, tuple(next(tracks) for _ in range(more))))
     return _states(newest_ms, series)
-
-
-def _tracks(blobs: Sequence[bytes], starts: Ints, widths: NDArray[np.uint8], counts: Ints) -> Iterator[Whole]:
-    for track in range(starts.shape[1]):
-        yield unpack(blobs, starts[:, track], widths[:, track], counts[:, track])
 
 
 def _unit_ms(series: int) -> int:
@@ -201,15 +231,11 @@ def _unit_ms(series: int) -> int:
     return 1 if series in {0, 2, 4} else FINE_MS
 
 
-def _base_ms(newest_ms: Ints) -> Ints:
-    return np.maximum(newest_ms, 0)
-
-
 def _gaps(series: Series, base_ms: Ints, unit_ms: int) -> Ints:
     """From each time to the next of its entity; from the last to the base."""
     if not len(series.time_ms):
         return series.time_ms
-    units = series.time_ms // unit_ms
+    units = series.time_ms // unit_ms if unit_ms > 1 else series.time_ms
     following = np.empty_like(units)
     following[:-1] = units[1:]
     filled = series.counts > 0
@@ -221,14 +247,18 @@ def _times(gaps: Ints, counts: Ints, base_ms: Ints, unit_ms: int) -> Ints:
     """The reverse of `_gaps`: from the base, less all gaps from a time on."""
     if not len(gaps):
         return gaps
-    sums = np.cumsum(gaps)
-    last = sums[np.cumsum(counts)[counts > 0] - 1]
-    upto = np.repeat(base_ms[counts > 0] // unit_ms - last, counts[counts > 0])
-    return (upto + sums - gaps) * unit_ms
+    sums = np.append(0, gaps.cumsum())
+    upto = base_ms // unit_ms - sums[counts.cumsum()]
+    times: Ints = upto.repeat(counts)
+    times += sums[:-1]
+    return times * unit_ms if unit_ms > 1 else times
 
 
-def _translated(old: _Shape, new: _Shape, layout: Layout, states: States) -> States:
-    """States of another layout, as this one has them."""
+def _translated(old: _Shape, new: _Shape, layout: Layout, blobs: Sequence[bytes]) -> States:
+    """The states in blobs of another shape, as this layout has them."""
+    states = _decode(old, blobs)
+    if states is None:
+        raise InvalidInputError("state: a blob is cut off; load-state writes it anew")
     if old == new:
         return states
     of_columns, of_measures, of_memories, of_decays = (

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,13 @@ from common.errors import TransientError
 from common.quarantine import Quarantine
 from common.records import Refused, billed_sizes
 from common.settings import Settings, code_root
-from common.telemetry import count, follow, logger, measure, meter, observed
+from common.telemetry import count, follow, logger, measure, meter, observed, some_traces
 from common.tracing import annotate, step
 from stream_features.events import Decoder, Event, Label, decoder
 from stream_features.intake import Intake, take
 from stream_features.protocol import Applied, apply_delivery
 from stream_features.spec import Spec, parse
 from stream_features.store import StateTable, run
-
-_TRACES_A_LINE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +79,17 @@ def _set_aside(
         with step("quarantine", records=len(final)):
             key = quarantine.put(final, remaining_ms)
     except TransientError as error:
-        logger().warning("quarantine not written", extra={"error": str(error), "records": len(final)})
+        told = {"error": str(error), "records": len(final), "traces": some_traces(r.trace for r in final)}
+        logger().warning("quarantine not written", extra=told)
         return 0, final[0].record.sequence
     meter().s3_put()
     reasons = sorted({r.reason for r in final})
-    told = {"key": key, "records": len(final), "reasons": reasons, "traces": _some(r.trace for r in final)}
+    told = {
+        "key": key,
+        "records": len(final),
+        "reasons": reasons,
+        "traces": some_traces(r.trace for r in final),
+    }
     logger().warning("records quarantined", extra=told)
     return len(final), unfinished
 
@@ -108,18 +112,13 @@ def _report(intake: Intake, applied: Applied, quarantined: int, unfinished: str 
     if unfinished is not None:
         left = [n for n, record in enumerate(intake.raw) if int(record.sequence) >= int(unfinished)]
         count("RecordsUnfinished", len(left))
-        traces = _some(_traces([intake.delivery.records[n] for n in left]))
+        traces = some_traces(_traces([intake.delivery.records[n] for n in left]))
         told = {"from_sequence": unfinished, "records": len(left), "traces": traces}
         logger().warning("batch unfinished", extra=told)
 
 
 def _traces(records: Sequence[Event | Label]) -> list[str | None]:
     return [record.trace for record in records if isinstance(record, Event)]
-
-
-def _some(traces: Iterable[str | None]) -> list[str]:
-    """For a log line: whose records it is about, so far as producers said, the first few."""
-    return [trace for trace in traces if trace][:_TRACES_A_LINE]
 
 
 def _now_ms() -> int:

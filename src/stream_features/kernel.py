@@ -139,10 +139,10 @@ class _EntityFold:
             )
         changed = np.zeros(len(self.group.blobs), np.bool_)
         changed[arrivals.event_groups] = changed[arrivals.positive_groups] = True
-        after = zip(
-            encode(self.layout, settled.after(merged, recalls, means)), self.group.blobs, changed, strict=True
-        )
-        return [new if touched else old for new, old, touched in after]
+        after = encode(self.layout, settled.after(merged, recalls, means))
+        for code in np.flatnonzero(~changed).tolist():
+            after[code] = self.group.blobs[code]
+        return after
 
     @property
     def _places(self) -> list[int]:

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from stream_features.blob import runs
 from stream_features.columns import Ints
 from stream_features.decay import Mean, carried, factors, from_bits
 from stream_features.in_order import Merged
+from stream_features.ranges import spread
 
 
 class Means:
@@ -16,17 +18,16 @@ class Means:
         self._column = merged.columns[merged.layout.decays[decay].column]
         tracks = merged.states.tails.tracks[4 * decay : 4 * decay + 4]
         self._tails, current = (self._spread(from_bits(*tracks[at : at + 2])) for at in (0, 2))
-        self.of_events, self.current = self._carried(
-            current, merged.raw.new_at, merged.arrivals.event_groups, merged.gaps_ms[merged.raw.new_at]
-        )
+        groups = merged.arrivals.event_groups
+        gaps_ms = merged.gaps_ms(groups, merged.own)
+        self.of_events, self.current = self._carried(current, merged.own, groups, gaps_ms)
 
     def tails(self, raw_from: Ints) -> list[Mean]:
         """Of each entity as of its last raw entry before `raw_from`."""
-        raw = self._merged.raw
+        raw = self._merged.events
         leaving = raw_from - raw.starts
-        groups = np.repeat(np.arange(len(leaving)), leaving)
-        places = np.repeat(raw.starts - np.cumsum(leaving) + leaving, leaving) + np.arange(len(groups))
-        gaps_ms = self._merged.gaps_ms[places]
+        groups, places = runs(leaving), spread(raw.starts, leaving)
+        gaps_ms = self._merged.gaps_ms(groups, places)
         first = gaps_ms < 0
         gaps_ms[first] = self._merged.raw_ms[places[first]] - self._merged.tail_ms[groups[first]]
         return self._carried(self._tails, places, groups, gaps_ms)[1]

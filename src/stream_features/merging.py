@@ -23,8 +23,8 @@ from stream_features.decay import Mean, as_bits, factors, from_bits
 from stream_features.in_order import Arrivals, Merged
 from stream_features.layout import Layout, layouts
 from stream_features.means import Means
-from stream_features.packing import Whole
 from stream_features.portable_math import exp2_minus
+from stream_features.ranges import Whole
 from stream_features.recall import Recall
 from stream_features.spec_model import Spec
 from stream_features.tiles import oldest_kept_ms, tile_of, tiles_of
@@ -52,7 +52,7 @@ def merged(layout: Layout, entities: Sequence[Pieces]) -> list[bytes]:
     recalls = [Recall(both, memory) for memory in layout.memories]
     means = [Means(both, decay) for decay in range(len(layout.decays))]
     for one in means:
-        one.current = one.tails(both.raw.starts + both.raw.counts)
+        one.current = one.tails(both.events.ends)
     blobs = encode(layout, settled.after(both, recalls, means))
     return [blob if any(one.blobs) else b"" for blob, one in zip(blobs, entities, strict=True)]
 
@@ -123,7 +123,7 @@ class _Union:
     def _memory(self, alone: Merged, number: int, stay: Bools) -> Series:
         """The values that items remember, and those of events that leave the heads."""
         memory = self._layout.memories[number]
-        values = Series(alone.raw.counts, alone.raw_ms, (alone.columns[memory.column],))
+        values = Series(alone.events.counts, alone.raw_ms, (alone.columns[memory.column],))
         leave = ~stay & alone.known(memory.column, memory.flag)
         return _joined(self._together(self._items.memories[number]), _chosen(values, leave))
 
@@ -219,10 +219,11 @@ def _summed(parts: Sequence[_Part], decay: int, half_life_ms: int) -> Mean:
     gaps_ms = np.diff([part.time_ms for part in parts], prepend=parts[0].time_ms if parts else 0)
     is_event = np.array([part.is_event for part in parts], np.bool_)
     left = np.where(is_event, factors(gaps_ms, half_life_ms), exp2_minus(gaps_ms / half_life_ms))
-    weighted, weight = Mean()
-    for share, part in zip(left.tolist(), parts, strict=True):
-        weighted = weighted * share + part.means[decay].weighted
-        weight = weight * share + part.means[decay].weight
+    weighted, weight = parts[0].means[decay] if parts else Mean()
+    for share, part in zip(left.tolist()[1:], parts[1:], strict=True):
+        weighted, weight = weighted * share, weight * share
+        if (more := part.means[decay]).weight > 0.0:  # or -0.0 would become 0.0
+            weighted, weight = weighted + more.weighted, weight + more.weight
     return Mean(weighted, weight)
 
 

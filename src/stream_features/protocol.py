@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from stream_features.outbox import flushes
 from stream_features.sharing import SHARING, Sharing, split_keys, sub_keys
 from stream_features.spec import Spec
-from stream_features.state import ABSENT, CUTOVER_KEY, Stored, read_cutover
+from stream_features.state import ABSENT, CUTOVER_KEY, Order, Stored, read_cutover
 from stream_features.turn import MOST_ITEM_BYTES, Part, Turn, Write
 from stream_features.verdict import Delivery, Verdict, rows_after
 
@@ -71,6 +71,7 @@ def apply_delivery(spec: Spec, delivery: Delivery, now_ms: int, sharing: Sharing
     applied = Applied()
     stretches = list(flushes(spec, delivery))
     cutover_ms = None
+    earlier: dict[str, list[Order]] = {}
     while stretches:
         first, end = stretches.pop(0)
         stretch, found = delivery.part(first, end), None
@@ -83,8 +84,8 @@ def apply_delivery(spec: Spec, delivery: Delivery, now_ms: int, sharing: Sharing
             cutover_ms = read_cutover(found.get(CUTOVER_KEY))
         rows = rows_after(stretch, cutover_ms)
         try:
-            part = Part(spec, stretch.only(rows), now_ms, sharing) if rows else None
-            cut = (yield from _apply_part(part, found, applied)) if part else None
+            part = Part(spec, stretch.only(rows), now_ms, sharing, earlier) if rows else None
+            cut = (yield from _apply_part(part, found, applied, earlier)) if part else None
         except _TooLargeError:
             middle = first + rows[len(rows) // 2]
             stretches[:0] = [(first, middle), (middle, end)]
@@ -103,11 +104,18 @@ class _TooLargeError(Exception):
     """
 
 
-def _apply_part(part: Part, found: Found | None, applied: Applied) -> Steps[int | None]:
-    """Primaries, then shared items, `found` if read already; the first unfinished record's index, or None."""
+def _apply_part(
+    part: Part, found: Found | None, applied: Applied, earlier: dict[str, list[Order]]
+) -> Steps[int | None]:
+    """Primaries, then shared items, `found` if read already; the first unfinished record's index, or None.
+
+    Duplicates join `earlier`, for a primary that is not written here, but in a later stretch, to note them.
+    """
     turn, open_primaries = yield from _save_primaries(part, found, applied)
     if turn is None:
         return 0
+    for key, orders in turn.settled.repeats.items():
+        earlier.setdefault(key, []).extend(orders)
     cut = part.first_with(open_primaries)
     open_shared = yield from _save_shared(part, turn, cut, applied)
     return min((n for n in (cut, part.first_with(open_shared)) if n is not None), default=None)

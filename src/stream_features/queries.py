@@ -1,6 +1,7 @@
 """What each new event sees of entities that are in order: the features of the fast path."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from stream_features.columns import NULL, Floats, Ints, Vectors
 from stream_features.in_order import Merged
 from stream_features.layout import Use
 from stream_features.means import Means
-from stream_features.ranges import Whole, distinct, extremes, recent_from, running
+from stream_features.ranges import Whole, extremes, most, running
 from stream_features.recall import REMEMBERED_VALUES, Recall
 from stream_features.spec_model import HISTORY_MS
 from stream_features.timelines import Timeline
@@ -25,16 +26,21 @@ def features(merged: Merged, recalls: Sequence[Recall], means: Sequence[Means]) 
     return found
 
 
+class Edge(NamedTuple):
+    """An instant, for each new event: how many tiles and how many raw entries lie before it."""
+
+    tile: Ints
+    raw: Ints
+
+
 class Queries:
     """Ranges of the merged entries, and their totals, each found once."""
 
     def __init__(self, merged: Merged, recalls: Sequence[Recall], means: Sequence[Means]) -> None:
         self._merged, self._recalls, self._means = merged, recalls, means
         self._groups, self._at_ms = merged.arrivals.event_groups, merged.arrivals.event_ms
-        self._events = Timeline(merged.all.groups, merged.time_ms, *merged.span)
-        self._positives = Timeline(merged.positives.groups, merged.positive_ms, *merged.span)
-        self._edges: dict[int, Ints] = {}
-        self._running: dict[int, Whole] = {}
+        self._edges: dict[int, Edge] = {}
+        self._running: dict[int, tuple[Whole, Whole | None]] = {}
 
     def answer(self, use: Use) -> Floats:
         """The feature's value for each new event."""
@@ -59,40 +65,40 @@ class Queries:
         found = self._means[use.decay].of_events
         return np.array([mean.value(use.scale) for mean in found], np.float64)
 
-    def _range(self, use: Use) -> tuple[Ints, Ints]:
-        feature = use.feature
+    def _range(self, use: Use) -> tuple[Edge, Edge]:
+        feature, merged = use.feature, self._merged
         start = self._edge(feature.delay_ms + feature.window_ms)
-        end = self._edge(feature.delay_ms) if feature.delay_ms else self._merged.own + 1
-        return start, end
+        if feature.delay_ms:
+            return start, self._edge(feature.delay_ms)
+        return start, Edge(merged.tiles.ends[self._groups], merged.own + 1)
 
-    def _edge(self, back_ms: int) -> Ints:
-        """How many entries lie before the first instant after the event's time less `back_ms`."""
+    def _edge(self, back_ms: int) -> Edge:
+        """The first instant after the event's time less `back_ms`."""
         if back_ms not in self._edges:
-            edge_ms = self._merged.events_cut.edge_ms(back_ms)
-            self._edges[back_ms] = self._events.first(self._groups, edge_ms)
+            merged, edge_ms = self._merged, self._merged.events_cut.edge_ms(back_ms)
+            places = (line.first(self._groups, edge_ms) for line in (merged.tiles, merged.events))
+            self._edges[back_ms] = Edge(*places)
         return self._edges[back_ms]
 
     def _total(self, use: Use, measure: int) -> Whole:
         start, end = self._range(use)
-        if self._counts_all(measure):
-            return end - start
-        sums = self._sums(measure)
-        return sums[end] - sums[start]
+        tiles, raw = self._sums(measure)
+        total = end.raw - start.raw if raw is None else raw[end.raw] - raw[start.raw]
+        return total + (tiles[end.tile] - tiles[start.tile]) if len(tiles) > 1 else total
 
-    def _counts_all(self, place: int) -> bool:
-        """Whether a measure is the number of entries: no tiles, no condition, no value missing."""
-        measure = self._merged.layout.measures[place]
-        if measure.kind != "count" or measure.flag >= 0 or self._merged.has_tiles:
-            return False
-        return measure.column < 0 or not (self._merged.columns[measure.column] == NULL).any()
-
-    def _sums(self, measure: int) -> Whole:
+    def _sums(self, measure: int) -> tuple[Whole, Whole | None]:
+        """Running sums of a measure over tiles and over raw entries; None if all of the latter count one."""
         if measure not in self._running:
-            values = self._merged.measured(self._merged.layout.measures[measure])
-            most = float(np.abs(values).max(initial=0)) if len(values) else 0.0
-            largest_group = int(self._merged.all.counts.max(initial=0))
-            self._running[measure] = running(values, most * largest_group)
+            merged, asked = self._merged, self._merged.layout.measures[measure]
+            ones = asked.kind == "count" and asked.flag < 0 and self._complete(asked.column)
+            raw = None if ones else _running(merged.measured(asked), merged.events)
+            tiles = _running(merged.states.tiles.tracks[measure], merged.tiles)
+            self._running[measure] = tiles, raw
         return self._running[measure]
+
+    def _complete(self, column: int) -> bool:
+        """Whether no value of a column is missing (column -1: the events themselves)."""
+        return column < 0 or not (self._merged.columns[column] == NULL).any()
 
     def _std(self, use: Use) -> Floats:
         """Of the sample: √((n Σx² − (Σx)²) / (n (n − 1))), the numerator exact."""
@@ -105,13 +111,13 @@ class Queries:
 
     def _extreme(self, use: Use) -> Floats:
         start, end = self._range(use)
-        measure = self._merged.layout.measures[use.extreme]
-        values = self._merged.measured(measure)
-        if measure.kind == "max":
-            found = extremes(values, start, end, np.maximum, _LEAST)
-        else:
-            values = np.where(values == NULL, _MOST, values)
-            found = extremes(values, start, end, np.minimum, _MOST)
+        merged, measure = self._merged, self._merged.layout.measures[use.extreme]
+        ufunc, nothing = (np.maximum, _LEAST) if measure.kind == "max" else (np.minimum, _MOST)
+        found = extremes(_or_most(merged.measured(measure), nothing), start.raw, end.raw, ufunc, nothing)
+        tiles = merged.states.tiles.tracks[use.extreme]
+        if len(tiles):
+            older = extremes(_or_most(tiles, nothing), start.tile, end.tile, ufunc, nothing)
+            found = ufunc(found, older)
         known = (found != _MOST) & (found != NULL)
         return np.where(known, found / use.scale, np.nan)
 
@@ -119,46 +125,44 @@ class Queries:
         """Positive labels in the window that had arrived before the event."""
         feature, merged = use.feature, self._merged
         known = merged.known_positives
-        start = np.minimum(self._positive_edge(feature.delay_ms + feature.window_ms), known)
-        end = np.minimum(self._positive_edge(feature.delay_ms), known)
-        if not len(merged.states.positive_tiles.time_ms):
-            found: Ints = np.maximum(end - start, 0)
-            return found
-        sums = running(merged.positive_counts, 0.0)
-        total: Ints = np.maximum(sums[end] - sums[start], 0)
+        start = self._positive_edge(feature.delay_ms + feature.window_ms)
+        end = self._positive_edge(feature.delay_ms)
+        total = np.minimum(end.raw, known) - np.minimum(start.raw, known)
+        if len(merged.label_tiles.time_ms):
+            tiles = running(merged.states.positive_tiles.tracks[0], 0.0)
+            total += tiles[end.tile] - tiles[start.tile]
         return total
 
-    def _positive_edge(self, back_ms: int) -> Ints:
-        events, positives = self._merged.events_cut, self._merged.positives_cut
-        edge_ms = np.minimum(events.edge_ms(back_ms), positives.edge_ms(back_ms))
-        return self._positives.first(self._groups, edge_ms)
+    def _positive_edge(self, back_ms: int) -> Edge:
+        merged = self._merged
+        edge_ms = np.minimum(merged.events_cut.edge_ms(back_ms), merged.positives_cut.edge_ms(back_ms))
+        return Edge(*(line.first(self._groups, edge_ms) for line in (merged.label_tiles, merged.labels)))
 
     def _distinct(self, use: Use) -> Floats:
         recall, window_ms = self._recalls[use.memory], use.feature.window_ms
-        has, own = recall.own
-        start = recall.timeline.first(self._groups, self._merged.events_cut.edge_ms(window_ms))
-        end = own + has
-        rounded = self._merged.events_cut.rounded(window_ms)
-        found = np.zeros(len(own), np.int64)
-        for chosen in (rounded, ~rounded):  # within either, starts never go back
-            found[chosen] = distinct(recall.before, start[chosen], end[chosen])
+        start, end = self._seen(recall, window_ms)
+        found = recall.distinct(self._groups, start, end, self._merged.events_cut.rounded(window_ms))
         return np.minimum(found, REMEMBERED_VALUES).astype(np.float64)
 
     def _is_new(self, use: Use) -> Floats:
-        recall, window_ms = self._recalls[use.memory], use.feature.window_ms
-        has, own = recall.own
-        own = own[has]
-        edge_ms = self._merged.events_cut.edge_ms(window_ms)[has]
-        start = recall.timeline.first(self._groups[has], edge_ms)
-        recent = recent_from(recall.merge.groups, recall.before, REMEMBERED_VALUES)[own]
+        recall = self._recalls[use.memory]
+        has = recall.has(self._merged.own)
+        start, end = (place[has] for place in self._seen(recall, use.feature.window_ms))
+        own = end - 1
         answer = np.full(len(has), np.nan)
-        answer[has] = recall.before[own] < np.maximum(start, recent)
+        answer[has] = recall.before[own] < np.maximum(start, recall.recent()[own])
         return answer
+
+    def _seen(self, recall: Recall, window_ms: int) -> tuple[Ints, Ints]:
+        """The range of a recall's values that each event finds in its window, its own among them."""
+        edge_ms = self._merged.events_cut.edge_ms(window_ms)
+        start = recall.place(recall.memory.first(self._groups, edge_ms), self._edge(window_ms).raw)
+        return start, recall.place(recall.memory.ends[self._groups], self._merged.own + 1)
 
     def _of_previous(self, use: Use) -> Floats:
         """Of the event before: how long ago, its value, or whether that is the same."""
-        raw = self._merged.raw.new_at
-        gap_ms = self._merged.gaps_ms[raw]
+        raw = self._merged.own
+        gap_ms = self._merged.gaps_ms(self._groups, raw)
         known = (gap_ms >= 0) & (gap_ms < HISTORY_MS)
         if use.feature.op == "since_last":
             return np.where(known, gap_ms / 1000.0, np.nan)
@@ -186,6 +190,16 @@ _ANSWERS: dict[str, Callable[[Queries, Use], Floats]] = {
     "same_as_last": Queries._of_previous,
     "ewma": Queries._ewma,
 }
+
+
+def _running(values: Whole, line: Timeline) -> Whole:
+    """Running sums for ranges within one entity."""
+    return running(values, most(values) * int(line.counts.max(initial=0)))
+
+
+def _or_most(values: Ints, nothing: int) -> Ints:
+    """Missing values as what is never the least or the greatest."""
+    return values if nothing == NULL else np.where(values == NULL, nothing, values)
 
 
 def ratio(numerator: Whole, denominator: Whole) -> Floats:

@@ -1,5 +1,6 @@
 """Answers about many ranges [start, end) of one array at once: totals, extremes, distinct values."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,23 @@ from numpy.typing import NDArray
 from stream_features.columns import Bools, Ints
 
 Whole = NDArray[Any]
+"""int64, or object with Python integers."""
+
+_SCANNED = 8  # ranges together this many times as long as the array are scanned, longer ones use a table
+_LEAST_SLOTS = 2**13
+_MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93)
+
+
+def spread(first: Ints, counts: Ints) -> Ints:
+    """The indices of many ranges: `counts[i]` from `first[i]` on, one range after the other."""
+    indices: Ints = np.repeat(first - counts.cumsum() + counts, counts)
+    indices += np.arange(len(indices))
+    return indices
+
+
+def short(start: Ints, end: Ints, size: int) -> bool:
+    """Whether it is quicker to look at every entry of the ranges of an array of this size."""
+    return int((end - start).sum()) <= _SCANNED * size
 
 
 def running(values: Whole, bound: float) -> Whole:
@@ -23,10 +41,16 @@ def running(values: Whole, bound: float) -> Whole:
 
 
 def extremes(values: Ints, start: Ints, end: Ints, ufunc: np.ufunc, nothing: int) -> Ints:
-    """`ufunc` (np.minimum or np.maximum) over each range, `nothing` over an empty one.
+    """`ufunc` (np.minimum or np.maximum) over each range, `nothing` over an empty one."""
+    if not short(start, end, len(values)):
+        return _extremes_by_table(values, start, end, ufunc, nothing)
+    cuts = np.stack((start, end), axis=1).ravel()
+    found: Ints = ufunc.reduceat(np.append(values, nothing), cuts)[::2]
+    return np.where(start < end, found, nothing)
 
-    A range of n values is the union of two of 2^k of them, k = ⌊log2 n⌋: those are tabled level by level.
-    """
+
+def _extremes_by_table(values: Ints, start: Ints, end: Ints, ufunc: np.ufunc, nothing: int) -> Ints:
+    """A range of n values is the union of two of 2^k, k = ⌊log2 n⌋: those are tabled level by level."""
     answer = np.full(len(start), nothing, np.int64)
     level = np.frexp((end - start).astype(np.float64))[1] - 1
     level[end <= start] = -1
@@ -38,6 +62,35 @@ def extremes(values: Ints, start: Ints, end: Ints, ufunc: np.ufunc, nothing: int
         asked = np.flatnonzero(level == k)
         answer[asked] = ufunc(table[start[asked]], table[end[asked] - size])
     return answer
+
+
+def last_alike(groups: Ints, values: Ints) -> Bools:
+    """Which entries are the last of their group and value (of 32 bits)."""
+    return _last_alike(groups << 32 | values & 0xFFFFFFFF, _MULTIPLIERS)
+
+
+def _last_alike(keys: Ints, multipliers: Sequence[int]) -> Bools:
+    """A hash table: of the keys in a slot the last stays; those unlike it try again by another hash."""
+    if not multipliers:
+        flags = np.zeros(len(keys), np.bool_)
+        flags[len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1]] = True
+        return flags
+    bits = max(2 * len(keys), _LEAST_SLOTS).bit_length()
+    hashes = (keys.view(np.uint64) * np.uint64(multipliers[0])) >> np.uint64(64 - bits)
+    slots, places = hashes.view(np.int64), np.arange(len(keys), dtype=np.int32)
+    table = np.full(2**bits, -1, np.int32)
+    np.maximum.at(table, slots, places)
+    last = table.take(slots)
+    found: Bools = last == places
+    others = np.flatnonzero(keys.take(last) != keys)
+    if len(others):
+        found[others] = _last_alike(keys[others], multipliers[1:])
+    return found
+
+
+def most(values: Whole) -> int:
+    """The largest absolute value, 0 of none; that of NULL is 2^63."""
+    return max(int(values.max(initial=0)), -int(values.min(initial=0)))
 
 
 def previous(groups: Ints, values: Ints) -> Ints:
@@ -69,6 +122,16 @@ def _by_hash(groups: Ints, values: Ints) -> tuple[Ints, Bools]:
     keys.sort()
     hashes = keys >> bits
     return (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64), hashes[1:] == hashes[:-1]
+
+
+def distinct_listed(values: Ints, start: Ints, end: Ints) -> Ints:
+    """How many distinct values (of 32 bits) each range holds; the time is that of listing them all."""
+    counts = end - start
+    ranges = np.repeat(np.arange(len(counts)), counts)
+    upto = np.append(0, last_alike(ranges, values.take(spread(start, counts))).cumsum())
+    ends = counts.cumsum()
+    found: Ints = upto[ends] - upto[ends - counts]
+    return found
 
 
 def distinct(before: Ints, start: Ints, end: Ints) -> Ints:

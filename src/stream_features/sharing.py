@@ -20,7 +20,7 @@ from typing import NamedTuple
 from stream_features.any_order import History
 from stream_features.columns import numbered
 from stream_features.layout import Layout
-from stream_features.merging import Pieces
+from stream_features.merging import Pieces, merged
 from stream_features.state import Item, Stored, decode_item, is_split, kernel_blob, withdrawn_ms
 from stream_features.tiles import oldest_kept_ms
 from stream_features.verdict import Delivery
@@ -55,6 +55,11 @@ def sub_keys(key: str, sharing: Sharing = SHARING) -> list[str]:
 def is_sub_key(pk: str) -> bool:
     """Whether a `pk` of the state table is a sub-item's."""
     return "/" in pk.partition("#")[0]
+
+
+def main_key(pk: str) -> str:
+    """The `pk` of the main item of a sub-item's; of any other item its own."""
+    return pk.partition("/")[2] if is_sub_key(pk) else pk
 
 
 def sub_number(primary: str, sharing: Sharing = SHARING) -> int:
@@ -154,6 +159,12 @@ class LabelChange(NamedTuple):
     key: str
     time_ms: int
     delta: int
+
+
+def united(layout: Layout, items: Sequence[Stored]) -> bytes:
+    """The kernel's state of an entity: of its item, or of its main item and the sub-items after it."""
+    [blob] = merged(layout, [pieces(items)]) if len(items) > 1 else [kernel_blob(items[0].s)]
+    return blob
 
 
 def pieces(items: Iterable[Stored]) -> Pieces:

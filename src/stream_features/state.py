@@ -221,6 +221,11 @@ def is_split(stored: Stored) -> bool:
     return stored.s[1:2] == _SPLIT
 
 
+def as_split(s: bytes) -> bytes:
+    """An item's `s`, but marked as split."""
+    return _encoder.encode(msgspec.structs.replace(_memory_decoder.decode(s), version=SPLIT_VERSION))
+
+
 def kernel_blob(s: bytes) -> bytes:
     """The kernel's part of an item's `s`; b"" of the cut-over mark's, which is empty."""
     return _memory_decoder.decode(s).blob if s else b""

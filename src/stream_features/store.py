@@ -1,6 +1,6 @@
 """The state table: reads items, writes them on condition, and runs a delivery's exchange against it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from common.dynamodb import DynamoDB, Outcome, RemainingMs, Statement
@@ -71,12 +71,12 @@ def read_items(
 
     TransientError if DynamoDB does not answer in time.
     """
-    found = _stored(dynamodb.batch_get(table, keys, _ATTRIBUTES, remaining_ms))
+    found = stored_of(dynamodb.batch_get(table, keys, _ATTRIBUTES, remaining_ms))
     items = {key: [stored] for key, stored in found.items()}
     if split := split_keys(found, keys):
         wanted = {key: sub_keys(key, SHARING) for key in split}
         asked = [sub for subs in wanted.values() for sub in subs]
-        more = _stored(dynamodb.batch_get(table, asked, _ATTRIBUTES, remaining_ms))
+        more = stored_of(dynamodb.batch_get(table, asked, _ATTRIBUTES, remaining_ms))
         for key, subs in wanted.items():
             items[key] += [more[sub] for sub in subs if sub in more]
     return items
@@ -98,7 +98,7 @@ def states_of(spec: Spec, items: Mapping[str, Sequence[Stored]]) -> dict[str, by
     return states
 
 
-def _stored(items: Sequence[Mapping[str, Any]]) -> dict[str, Stored]:
+def stored_of(items: Iterable[Mapping[str, Any]]) -> dict[str, Stored]:
     """Items as DynamoDB gives them, by their keys."""
     return {
         item["pk"]["S"]: Stored(int(item["v"]["N"]), bytes(item["w"]["B"]), bytes(item["s"]["B"]))
@@ -124,7 +124,7 @@ class StateTable:
             items = self._dynamodb.batch_get(self._table, keys, _ATTRIBUTES, self._remaining_ms)
         except TransientError:
             return None
-        return _stored(items)
+        return stored_of(items)
 
     def save(self, writes: Sequence[Write]) -> Sequence[Saved]:
         """See Store."""

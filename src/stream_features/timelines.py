@@ -3,55 +3,69 @@
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream_features.blob import runs
 from stream_features.columns import Bools, Ints
+from stream_features.ranges import Whole, spread
 from stream_features.tiles import grain_ms, rounded_down
 
 
 class Merge:
     """Puts an entity's new entries behind its old ones, for all entities at once."""
 
-    def __init__(self, old_counts: Ints, new_groups: Ints, new_counts: Ints | None = None) -> None:
-        if new_counts is None:
-            new_counts = np.bincount(new_groups, minlength=len(old_counts)).astype(np.int64)
+    def __init__(self, old_counts: Ints, new_counts: Ints) -> None:
         self.counts = old_counts + new_counts
-        self.starts = np.cumsum(self.counts) - self.counts
         self._old_counts, self._new_counts = old_counts, new_counts
-        self.new_at = np.arange(len(new_groups)) + np.cumsum(old_counts)[new_groups]
 
     @cached_property
-    def old_at(self) -> Ints:
-        """Where the old entries are."""
-        before = np.cumsum(self._new_counts) - self._new_counts
-        return np.arange(int(self._old_counts.sum())) + np.repeat(before, self._old_counts)
+    def new_at(self) -> Ints:
+        """Where the new entries are."""
+        return spread(self.counts.cumsum() - self._new_counts, self._new_counts)
 
     @cached_property
-    def groups(self) -> Ints:
-        """The entity of each merged entry."""
-        return runs(self.counts)
+    def _order(self) -> Ints:
+        """Where each merged entry lies in the old ones followed by the new ones."""
+        old, new = self._old_counts.cumsum(), self._new_counts.cumsum()
+        first = np.stack((old - self._old_counts, new - self._new_counts + old[-1:]), axis=1)
+        return spread(first.ravel(), np.stack((self._old_counts, self._new_counts), axis=1).ravel())
 
-    def of[T: np.generic](self, old: NDArray[T], new: NDArray[T]) -> NDArray[T]:
+    def of(self, old: Whole, new: Whole) -> Whole:
         """The merged array."""
-        if len(old) == 0:
+        if not len(old):
             return new
-        merged = np.empty(len(old) + len(new), object if object in (old.dtype, new.dtype) else new.dtype)
-        merged[self.old_at], merged[self.new_at] = old, new
-        return merged
+        return np.concatenate((old, new)).take(self._order) if len(new) else old
 
 
 class Timeline:
-    """Times of many entities, sorted by (entity, time), searchable by both."""
+    """Entries of many entities, run after run of `counts`, each sorted by time; searchable by both."""
 
-    def __init__(self, groups: Ints, time_ms: Ints, origin_ms: int, span_ms: int) -> None:
-        self._origin_ms, self._span_ms = origin_ms, span_ms
-        self._keys = groups * span_ms + (time_ms - origin_ms)
+    def __init__(self, counts: Ints, time_ms: Ints, span: tuple[int, int]) -> None:
+        self.counts, self.time_ms = counts, time_ms
+        self.ends = counts.cumsum()
+        self.starts = self.ends - counts
+        self._origin_ms, self._span_ms = span
+
+    @cached_property
+    def groups(self) -> Ints:
+        """The entity of each entry."""
+        return runs(self.counts)
+
+    @cached_property
+    def _keys(self) -> Ints:
+        return self.groups * self._span_ms + (self.time_ms - self._origin_ms)
 
     def first(self, groups: Ints, time_ms: Ints) -> Ints:
         """For each query the number of entries of earlier entities, and of its own before `time_ms`."""
-        offset = np.clip(time_ms - self._origin_ms, 0, self._span_ms - 1)
-        return np.searchsorted(self._keys, groups * self._span_ms + offset, side="left")
+        if not len(self.time_ms):
+            return np.zeros(len(groups), np.int64)
+        offset = np.minimum(np.maximum(time_ms - self._origin_ms, 0), self._span_ms - 1)
+        return self._keys.searchsorted(groups * self._span_ms + offset)
+
+    def before(self, groups: Ints, places: Ints, none_ms: Ints | int) -> Ints:
+        """The time of the entry before each place, `none_ms` where that is no entry of the group."""
+        if not len(self.time_ms):
+            return np.zeros(len(groups), np.int64) + none_ms
+        return np.where(places > self.starts[groups], self.time_ms[places - 1], none_ms)
 
 
 def time_span(*times_ms: Ints) -> tuple[int, int]:
@@ -59,6 +73,23 @@ def time_span(*times_ms: Ints) -> tuple[int, int]:
     filled = [times for times in times_ms if len(times)]
     origin_ms = min((int(times.min()) for times in filled), default=0)
     return origin_ms, max((int(times.max()) for times in filled), default=0) - origin_ms + 2
+
+
+class Aged:
+    """Of each entity some of its old entries, and behind them the raw ones that join them.
+
+    Old ones are those from `old_from` to the run's end, raw ones those in [raw_from, raw_to).
+    """
+
+    def __init__(self, old: Timeline, old_from: Ints, raw_from: Ints, raw_to: Ints) -> None:
+        old_counts, raw_counts = old.ends - old_from, np.maximum(raw_to - raw_from, 0)
+        self._merge = Merge(old_counts, raw_counts)
+        self.old, self.raw = spread(old_from, old_counts), spread(raw_from, raw_counts)
+        self.groups = runs(self._merge.counts)
+
+    def of(self, old: Whole, raw: Whole) -> Whole:
+        """The entries, from values of the old ones and of the raw ones, both at `self.old`, `self.raw`."""
+        return self._merge.of(old, raw)
 
 
 class Cut:

@@ -29,11 +29,12 @@ from stream_features.spec_model import retention_ms
 from stream_features.state import (
     ABSENT,
     Item,
+    Order,
     Stored,
     encode_item,
     encode_out,
 )
-from stream_features.verdict import Delivery, Settled, settle, settle_shared
+from stream_features.verdict import NO_REPEATS, Delivery, Settled, settle, settle_shared
 
 MOST_ITEM_BYTES = 390 * 1024
 _ITEM_FRAME_BYTES = 32  # attribute names and the two numbers
@@ -63,13 +64,24 @@ class Write(NamedTuple):
 
 
 class Part:
-    """A delivery, or a stretch of one, made ready to be folded as often as conflicts ask for."""
+    """A delivery, or a stretch of one, made ready to be folded as often as conflicts ask for.
 
-    def __init__(self, spec: Spec, delivery: Delivery, now_ms: int, sharing: Sharing = SHARING) -> None:
+    `earlier` are duplicates in the delivery's earlier stretches, by their primaries' keys.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        delivery: Delivery,
+        now_ms: int,
+        sharing: Sharing = SHARING,
+        earlier: Mapping[str, Sequence[Order]] = NO_REPEATS,
+    ) -> None:
         self.spec = spec
         self.delivery = delivery
         self.now_ms = now_ms
         self.sharing = sharing
+        self.earlier = earlier
         self.newest_arrival_ms = max(record.arrival_ms for record in delivery.records)
         self.ttls_s = [ttl_s(spec, entity, self.newest_arrival_ms) for entity in range(len(spec.entities))]
         self.columns = Columns.from_records(spec, delivery.records)
@@ -104,7 +116,7 @@ class Part:
         place = self.placing(found)
         stored = {key: found.get(key, ABSENT) for keys in (*self.whole.keys, *place.keys) for key in keys}
         items = place.items(stored)
-        settled = settle(place.delivery, items)
+        settled = settle(place.delivery, items, self.earlier)
         blobs = [
             self._blobs(layout, keys, items, found)
             for layout, keys in zip(layouts(self.spec), self.whole.keys, strict=True)
@@ -213,7 +225,8 @@ class Turn:
         for entity, keys in enumerate(self.part.whole.keys[1:] if split else (), 1):
             for key, old in ((key, self.stored[key]) for key in keys if key in split):
                 if self.part.now_ms - old.v >= TOUCHED_FOR_MS:
-                    found.append(self._kept(Write(key, old.v, 0, old.w, old.s, 0), entity))
+                    touch = Write(key, old.v, 0, old.w, old.s, 0)
+                    found.append(long_lived(self.part.spec, entity, touch, self.part.now_ms))
         return found
 
     def _write(self, key: str, entity: int) -> Write:
@@ -222,18 +235,18 @@ class Turn:
         w, s = encode_item(item, part.delivery.shard, part.newest_arrival_ms, split=split)
         v = item.v + 1 if item.v else part.now_ms
         write = Write(key, item.v, v, w, s, part.ttls_s[entity])
-        return self._kept(write, entity) if split else write
-
-    def _kept(self, write: Write, entity: int) -> Write:
-        """A write of a split item, outliving all sub-items that are written before the next touch."""
-        now_ms = self.part.now_ms
-        expires_s = ttl_s(self.part.spec, entity, now_ms + 2 * TOUCHED_FOR_MS)
-        return write._replace(v=max(write.read_v + 1, now_ms), ttl_s=expires_s)
+        return long_lived(part.spec, entity, write, part.now_ms) if split else write
 
     def _with_out(self, write: Write, numbers: Sequence[int]) -> Write:
         out = out_of(self.part.spec, self.part.delivery.records, self.features, numbers)
         arrivals = [row.arrival_ms for row in out.rows]
         return write._replace(out=encode_out(out), arrivals_ms=arrivals, labels=len(out.labels))
+
+
+def long_lived(spec: Spec, entity: int, write: Write, now_ms: int) -> Write:
+    """A write of a split item, so that it outlives all sub-items that are written before the next touch."""
+    expires_s = ttl_s(spec, entity, now_ms + 2 * TOUCHED_FOR_MS)
+    return write._replace(v=max(write.read_v + 1, now_ms), ttl_s=expires_s)
 
 
 def ttl_s(spec: Spec, entity: int, arrival_ms: int) -> int:

@@ -63,12 +63,14 @@ class Delivery:
 class Settled:
     """A verdict a record; for each entity, whether its item takes the record, and what a label changes.
 
-    A delta is +1 if a positive label becomes known, -1 if a correction takes one back, else 0.
+    A delta is +1 if a positive label becomes known, -1 if a correction takes one back, else 0. ``repeats``:
+    where duplicates stand, by their primaries' keys.
     """
 
     verdicts: Sequence[Verdict]
     applies: Sequence[Sequence[bool]]
     deltas: Sequence[Sequence[int]]
+    repeats: Mapping[str, Sequence[Order]]
 
 
 def rows_after(delivery: Delivery, cutover_ms: int | None) -> list[int]:
@@ -79,8 +81,16 @@ def rows_after(delivery: Delivery, cutover_ms: int | None) -> list[int]:
     return [n for n, r in rows if (r.time_ms if isinstance(r, Event) else r.label_time_ms) > cutover_ms]
 
 
-def settle(delivery: Delivery, items: Mapping[str, Item]) -> Settled:
-    """Judge every record in order and move the items' watermarks and ids along (blobs are the kernel's)."""
+NO_REPEATS: Mapping[str, Sequence[Order]] = {}
+
+
+def settle(
+    delivery: Delivery, items: Mapping[str, Item], earlier: Mapping[str, Sequence[Order]] = NO_REPEATS
+) -> Settled:
+    """Judge every record in order and move the items' watermarks and ids along (blobs are the kernel's).
+
+    `earlier` are duplicates before these records that will be delivered again if these are.
+    """
     applies, deltas = _nowhere(delivery)
     entities = range(len(delivery.keys[0]))
     verdicts: list[Verdict] = []
@@ -99,8 +109,8 @@ def settle(delivery: Delivery, items: Mapping[str, Item]) -> Settled:
         for j in entities:
             applies[j][n], deltas[j][n] = _apply(items[keys[j]], verdict, record, order)
     for key, n in last.items():
-        _pass_over(items[key], delivery, n, repeats.get(key, ()))
-    return Settled(verdicts, applies, deltas)
+        _pass_over(items[key], delivery, n, (*earlier.get(key, ()), *repeats.get(key, ())))
+    return Settled(verdicts, applies, deltas, repeats)
 
 
 def settle_shared(delivery: Delivery, items: Mapping[str, Item], verdicts: Sequence[Verdict]) -> Settled:
@@ -113,7 +123,7 @@ def settle_shared(delivery: Delivery, items: Mapping[str, Item], verdicts: Seque
         for j, key in enumerate(keys):
             if j and key in items:
                 applies[j][n], deltas[j][n] = _apply(items[key], verdict, record, order)
-    return Settled(verdicts, applies, deltas)
+    return Settled(verdicts, applies, deltas, NO_REPEATS)
 
 
 def packed_id(id_hash: int) -> bytes:

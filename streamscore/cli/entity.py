@@ -8,7 +8,7 @@ import msgspec
 
 from common.errors import InvalidInputError
 from stream_features.spec_model import Spec
-from stream_features.state import Stored, item_key
+from stream_features.state import item_key
 from streamscore.cli._stack import TargetStack, stage_options, target
 from streamscore.explain import text
 from streamscore.explain.event import Decided, explain_event
@@ -33,13 +33,14 @@ def command(name: str, value: str, event: str | None, stage: str | None, yes: bo
     names = [entity.name for entity in spec.entities]
     if name not in names:
         raise InvalidInputError(f"{name}: not an entity of the stack's spec; it has {', '.join(names)}")
-    stored = _stored(stack, item_key(name, value))
+    key = item_key(name, value)
+    stored = served.stored(stack, [key]).get(key, [])
     if event is not None:
         decided = _decided(stack, spec, event, value if name == names[0] else None)
         about = explain_event(spec, name, stored, decided)
         _show(about, text.event_lines(about), as_json)
         return
-    if stored is None:
+    if not stored:
         raise InvalidInputError(f"{stack.name}: nothing is stored of {name} {value}")
     found = explain(spec, name, value, stored, int(time.time() * 1000))
     _show(found, text.entity_lines(found), as_json)
@@ -47,15 +48,6 @@ def command(name: str, value: str, event: str | None, stage: str | None, yes: bo
 
 def _show(found: Any, lines: Any, as_json: bool) -> None:
     click.echo(msgspec.json.encode(found).decode() if as_json else "\n".join(lines))
-
-
-def _stored(stack: TargetStack, key: str) -> Stored | None:
-    table = stack.outputs["StateTableName"]
-    item = stack.client("dynamodb").get_item(TableName=table, Key={"pk": {"S": key}}, ConsistentRead=True)
-    found = item.get("Item")
-    if found is None:
-        return None
-    return Stored(int(found["v"]["N"]), bytes(found["w"]["B"]), bytes(found["s"]["B"]))
 
 
 def _decided(stack: TargetStack, spec: Spec, event: str, primary: str | None) -> Decided:

@@ -5,7 +5,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from stream_features.state import CUTOVER_KEY, kernel_blob
+from stream_features.sharing import is_sub_key, sub_keys
+from stream_features.spec import Spec
+from stream_features.state import CUTOVER_KEY
+from stream_features.store import states_of, stored_of
 from streamscore.demo.summary import Decided
 
 
@@ -26,12 +29,16 @@ def decisions(stack: Stack) -> dict[str, Decided]:
     return {item["pk"]["S"]: _decided(item) for item in items if "scored_at" in item}
 
 
-def state_blobs(stack: Stack) -> dict[str, bytes]:
-    """The kernel's part of every state item that has one, by the item's key."""
-    items = {item["pk"]["S"]: item for item in _scan(stack, stack.outputs["StateTableName"])}
+def state_blobs(stack: Stack, spec: Spec) -> dict[str, bytes]:
+    """The kernel's state of every entity that has one, by its item's key."""
+    items = stored_of(_scan(stack, stack.outputs["StateTableName"]))
     items.pop(CUTOVER_KEY, None)
-    blobs = {key: kernel_blob(bytes(item["s"]["B"])) for key, item in items.items()}
-    return {key: blob for key, blob in blobs.items() if blob}
+    whole = {
+        key: [items[one] for one in (key, *sub_keys(key)) if one in items]
+        for key in items
+        if not is_sub_key(key)
+    }
+    return {key: blob for key, blob in states_of(spec, whole).items() if blob}
 
 
 def set_aside(stack: Stack, prefix: str) -> int:

@@ -29,7 +29,7 @@ def gather(stack: Stack, spec: Spec, prepared: Material, sent: Sent, began: date
         summary,
         checks=(
             _decided_once(stack, prepared, decided, began),
-            checks.state_equals_backfill(_expected_states(prepared), contents.state_blobs(stack)),
+            checks.state_equals_backfill(_expected_states(prepared), contents.state_blobs(stack, spec)),
             checks.vectors_equal_backfill(vectors),
         ),
         events={"of history": prepared.history, "live": sent.events, "labels": sent.labels},

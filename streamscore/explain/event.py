@@ -28,7 +28,7 @@ class Decided:
     vector: bytes
 
 
-def explain_event(spec: Spec, entity: str, stored: Stored | None, decided: Decided) -> EventExplained:
+def explain_event(spec: Spec, entity: str, stored: Sequence[Stored], decided: Decided) -> EventExplained:
     """Every feature as served; those of the entity with what they are made of, if its state still tells."""
     served = as_vector(decided.spec, decided.vector)
     history = history_in(spec, entity, stored) if stored else None

@@ -58,10 +58,15 @@ class FeatureValue(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """An entity's stored item, and its features as of its newest event."""
+    """What is stored of an entity, and its features as of its newest event.
+
+    ``items``: 1, or of a shared entity that many shards write its main item and sub-items; ``version`` is the
+    main item's, ``bytes`` are those of all, and a shard's watermark is the furthest.
+    """
 
     entity: str
     value: str
+    items: int
     version: int
     watermarks: tuple[Watermark, ...]
     ids_remembered: int

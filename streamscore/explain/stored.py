@@ -1,14 +1,15 @@
-"""An entity's stored item, taken apart; pure."""
+"""An entity's stored item, or items, taken apart; pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stream_features.any_order import History, Values
 from stream_features.blob import NEVER
 from stream_features.columns import NULL
 from stream_features.layout import Column, Layout, Measure, layouts, source_field
+from stream_features.sharing import united
 from stream_features.spec_model import Spec
-from stream_features.state import Item, Mark, Stored, decode_item
+from stream_features.state import Mark, Stored, decode_item
 from stream_features.tiles import DAILY_FROM_MS, DAY_MS, FINE_MS, HOUR_MS, HOURLY_FROM_MS, rounded_down
 from stream_features.verdict import ID_BYTES, LABEL_BYTES
 from streamscore.explain.found import Explained, HeadEvent, Tile, Value, Watermark
@@ -17,20 +18,23 @@ from streamscore.explain.parts import AsOf, in_units
 NO_SHARD = -1  # every watermark is another shard's
 
 
-def explain(spec: Spec, entity: str, value: str, stored: Stored, now_ms: int) -> Explained:
-    """Everything the item says; InvalidInputError for an item of an unknown version."""
-    item, layout = decode_item(stored, NO_SHARD), layout_of(spec, entity)
-    history = History.from_blob(layout, item.blob)
+def explain(spec: Spec, entity: str, value: str, stored: Sequence[Stored], now_ms: int) -> Explained:
+    """What the entity's items say, a main item first; InvalidInputError for one of an unknown version."""
+    items, layout = [decode_item(one, NO_SHARD) for one in stored], layout_of(spec, entity)
+    history = history_in(spec, entity, stored)
+    marks = [mark for item in items for mark in item.other_marks]
+    newest = {mark.shard: mark for mark in sorted(marks, key=_position)}
     names = Names(spec, layout)
     last = len(history.head_ms) - 1
     return Explained(
         entity=entity,
         value=value,
-        version=stored.v,
-        watermarks=tuple(_watermark(mark, now_ms) for mark in item.other_marks),
-        ids_remembered=len(item.ids) // ID_BYTES,
-        labels_remembered=len(item.labels) // LABEL_BYTES,
-        bytes=len(stored.w) + len(stored.s),
+        items=len(items),
+        version=stored[0].v,
+        watermarks=tuple(_watermark(mark, now_ms) for mark in newest.values()),
+        ids_remembered=sum(len(item.ids) // ID_BYTES for item in items),
+        labels_remembered=sum(len(item.labels) // LABEL_BYTES for item in items),
+        bytes=sum(len(one.w) + len(one.s) for one in stored),
         newest_ms=None if history.newest_ms == NEVER else history.newest_ms,
         head=tuple(
             HeadEvent(at, names.event(values))
@@ -55,10 +59,10 @@ def layout_of(spec: Spec, entity: str) -> Layout:
     return layouts(spec)[[one.name for one in spec.entities].index(entity)]
 
 
-def history_in(spec: Spec, entity: str, stored: Stored) -> History:
-    """The kernel's part of an item."""
-    item: Item = decode_item(stored, NO_SHARD)
-    return History.from_blob(layout_of(spec, entity), item.blob)
+def history_in(spec: Spec, entity: str, stored: Sequence[Stored]) -> History:
+    """The kernel's part of an entity's items, as one."""
+    layout = layout_of(spec, entity)
+    return History.from_blob(layout, united(layout, stored))
 
 
 class Names:
@@ -111,6 +115,10 @@ def tile_size_ms(start_ms: int, clock_ms: int) -> int:
     if start_ms < rounded_down(clock_ms - DAILY_FROM_MS, DAY_MS):
         return DAY_MS
     return HOUR_MS if start_ms < rounded_down(clock_ms - HOURLY_FROM_MS, HOUR_MS) else FINE_MS
+
+
+def _position(mark: Mark) -> tuple[int, int]:
+    return int.from_bytes(mark.sequence), mark.sub_sequence
 
 
 def _watermark(mark: Mark, now_ms: int) -> Watermark:

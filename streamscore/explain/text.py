@@ -11,6 +11,8 @@ SHOWN = 10  # of the head and of the tiles; --json has all
 def entity_lines(found: Explained) -> Iterator[str]:
     """The stored item, then its features as of its newest event."""
     yield f"{found.entity} {found.value}: version {found.version}, {found.bytes:,} bytes"
+    if found.items > 1:
+        yield f"split      among {found.items} items, here taken together: many shards write it at once"
     yield f"remembers  {found.ids_remembered} event ids, {found.labels_remembered} labels"
     for mark in found.watermarks:
         at = f"{mark.sequence}{f'.{mark.sub_sequence}' if mark.sub_sequence else ''}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from stream_features import spec as specs
 from streamscore.local import emulator as emulators
+from streamscore.local.bell import Bell
 from streamscore.local.clients import client
 from streamscore.local.code import copy_code
 from streamscore.local.deploy import Clients, Deployed, deploy
@@ -57,7 +58,9 @@ class Assembly:
 def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator], None]) -> Assembly:
     """Start everything; `exits` gets what ends it again, in the right order."""
     state_dir, spec = Path(options.state_dir), _prepare_code(options)
-    emulator = emulators.start(state_dir / "emulator", options.port)
+    bell = Bell()
+    exits.callback(bell.close)
+    emulator = emulators.start(state_dir / "emulator", options.port, bell=bell.address)
     exits.callback(emulator.stop)
     on_emulator(emulator)
     hub = Hub()
@@ -70,7 +73,7 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     site = Site(state_dir / "code", emulator.endpoint, emulators.REGION, state_dir / "logs")
     host = RuntimeHost(deployed.functions, site, lambda _name, line: metrics.offer(line))
     world = _World(emulator.endpoint, host, clients("s3"))
-    poller = Poller(deployed.mappings, world, state_dir / "checkpoints")
+    poller = Poller(deployed.mappings, world, state_dir / "checkpoints", bell)
     exits.callback(poller.close)
     exits.callback(host.close)  # before the poller's threads end, which would wait for their functions
     exits.callback(poller.pause)

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 MAX_DATA_A_CALL = 1000
 MAX_VALUES_A_DATUM = 150
+GATHER_S = 0.5
+"""Lines of so long go together: a call costs the emulator and us more CPU than the work it tells of."""
 _MARK = b'"_aws"'
 
 type Datum = dict[str, Any]
@@ -56,6 +58,7 @@ class MetricPublisher:
     def __init__(self, cloudwatch: Any) -> None:
         self._cloudwatch = cloudwatch
         self._lines: queue.Queue[bytes | None] = queue.Queue()
+        self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
         self._thread.start()
 
@@ -66,10 +69,13 @@ class MetricPublisher:
 
     def flush(self) -> None:
         """Return when every line offered so far is published."""
+        self._hurry.set()
         self._lines.join()
+        self._hurry.clear()
 
     def close(self) -> None:
         """Publish what is left and end."""
+        self._hurry.set()
         self._lines.put(None)
         self._thread.join(timeout=5)
 
@@ -77,7 +83,8 @@ class MetricPublisher:
         ended = False
         while not ended:
             lines = [self._lines.get()]
-            while not self._lines.empty() and len(lines) < 100:
+            self._hurry.wait(GATHER_S)
+            while not self._lines.empty():
                 lines.append(self._lines.get())
             ended = None in lines
             self._publish([line for line in lines if line is not None])

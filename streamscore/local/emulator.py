@@ -40,10 +40,11 @@ class Emulator:
         processes.stop(self.process)
 
 
-def start(state_dir: Path, port: int = 0, *, as_shipped: bool = False) -> Emulator:
+def start(state_dir: Path, port: int = 0, *, as_shipped: bool = False, bell: str = "") -> Emulator:
     """Start the emulator, logging to `state_dir`/emulator.log; return when it answers. Port 0: a free one.
 
-    `as_shipped` leaves out our mends. Raises EmulatorError if the port is taken or its environment missing.
+    `as_shipped` leaves out our mends; the address `bell` is told of what comes on streams. EmulatorError if
+    the port is taken or its environment missing.
     """
     python = _PROJECT / ".tools/emulator/bin/python"
     if not python.exists():
@@ -53,22 +54,22 @@ def start(state_dir: Path, port: int = 0, *, as_shipped: bool = False) -> Emulat
     state_dir.mkdir(parents=True, exist_ok=True)
     if port:
         _refuse_taken(port)
-        return _start(python, state_dir, port, as_shipped)
+        return _start(python, state_dir, port, as_shipped, bell)
     for _ in range(3):  # another may take a free port before we do
         try:
-            return _start(python, state_dir, _free_port(), as_shipped)
+            return _start(python, state_dir, _free_port(), as_shipped, bell)
         except EmulatorError as error:
             last = error
     raise last
 
 
-def _start(python: Path, state_dir: Path, port: int, as_shipped: bool) -> Emulator:
+def _start(python: Path, state_dir: Path, port: int, as_shipped: bool, bell: str) -> Emulator:
     log = state_dir / "emulator.log"
     with log.open("wb") as output:
         process = processes.spawn(
             [str(python), str(_LAUNCHER)],
             cwd=state_dir,
-            env=_environment(state_dir, port, as_shipped),
+            env=_environment(state_dir, port, as_shipped) | {"STREAMSCORE_BELL": bell},
             output=output,
         )
     emulator = Emulator(process, port)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from streamscore.local.bell import stream_name
 from streamscore.local.checkpoints import Checkpoints
 from streamscore.local.delivery import Checkpoint, Deliver, Failed, GiveUp, Record, Wait
 from streamscore.local.events import event_bytes, failure_key, failure_record
@@ -25,33 +26,45 @@ from streamscore.local.wire import WireError
 log = logging.getLogger(__name__)
 
 IDLE_FIRST_S, IDLE_LAST_S = 0.004, 0.05
+"""How long a lane sleeps that has found nothing, and has nobody to wake it: first, and at last."""
+IDLE_WITH_BELL_S = 0.1
 _AFTER_ERROR_S = 0.25
+_ALL = ""
 
 
 class Gate:
-    """What all lanes look at: whether to poll, flush or end; and a bell to ring after having worked."""
+    """What all lanes look at: whether to poll, flush or end; and a bell to wake them.
 
-    def __init__(self) -> None:
+    `told`: somebody rings when records come on a stream (bell.py), so lanes need not look for themselves.
+    """
+
+    def __init__(self, told: bool = False) -> None:
         self.polling = False
         self.flushing = False
         self.stopping = False
-        self._rings = 0
+        self.told = told
+        self._rings: dict[str, int] = {}
         self._bell = threading.Condition()
 
-    def ring(self) -> None:
-        """Wake every lane: the gate changed, or a function ran and may have written to another stream."""
+    def ring(self, stream: str = _ALL) -> None:
+        """Wake the lanes of a stream (see `stream_name`), or every lane."""
         with self._bell:
-            self._rings += 1
+            self._rings[stream] = self._rings.get(stream, 0) + 1
             self._bell.notify_all()
 
-    def rings(self) -> int:
-        """How often it has rung; take this before you look at what the bell announces."""
-        return self._rings
+    def worked(self) -> None:
+        """A function ran and may have written to another stream; without a bell only looking can tell."""
+        if not self.told:
+            self.ring()
 
-    def wait(self, heard: int, timeout_s: float) -> None:
-        """Sleep until it has rung more than `heard` times, or until the time is over."""
+    def rings(self, stream: str) -> int:
+        """How often it has rung for a stream; take this before you look at what the bell announces."""
+        return self._rings.get(stream, 0) + self._rings.get(_ALL, 0)
+
+    def wait(self, stream: str, heard: int, timeout_s: float) -> None:
+        """Sleep until it has rung more than `heard` times for the stream, or until the time is over."""
         with self._bell:
-            self._bell.wait_for(lambda: self._rings > heard, timeout_s)
+            self._bell.wait_for(lambda: self.rings(stream) > heard, timeout_s)
 
 
 @dataclass
@@ -101,23 +114,26 @@ class Lane(threading.Thread):
         self.stats.open_window = self._shard.has_open_window
         self._read_through = self._saved.sequence
         self._iterator: str | None = None
+        self._stream_name = stream_name(mapping.source_arn)
+        self._idle_s = (IDLE_WITH_BELL_S,) * 2 if gate.told else (IDLE_FIRST_S, IDLE_LAST_S)
         self._at_tip = False
         self._encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
 
     def run(self) -> None:
         """Poll until told to stop; a failed call is logged and tried again."""
         stream = self._platform.open_stream(self.mapping.source_arn)
-        idle_s = IDLE_FIRST_S
+        first_s, last_s = self._idle_s
+        idle_s = first_s
         while not self._gate.stopping and not (self.stats.ended and self._shard.empty):
-            heard = self._gate.rings()
+            heard = self._gate.rings(self._stream_name)
             try:
-                worked, wait_s = self._step(stream) if self._gate.polling else (False, IDLE_LAST_S)
-                idle_s = IDLE_FIRST_S if worked else min(idle_s * 1.5, IDLE_LAST_S)
+                worked, wait_s = self._step(stream) if self._gate.polling else (False, last_s)
+                idle_s = first_s if worked else min(idle_s * 1.5, last_s)
             except Exception as error:  # the thread's outermost edge: a lane that died would stall silently
                 worked, wait_s, idle_s = False, _AFTER_ERROR_S, _AFTER_ERROR_S
                 self._failed(error)
             if not worked:
-                self._gate.wait(heard, min(idle_s, wait_s))
+                self._gate.wait(self._stream_name, heard, min(idle_s, wait_s))
         stream.close()
 
     def quiet_after(self, at: float) -> bool:
@@ -139,7 +155,7 @@ class Lane(threading.Thread):
         self._save()
         self.stats.open_window = self._shard.has_open_window
         self.stats.active_at = time.monotonic()
-        self._gate.ring()
+        self._gate.worked()
         return True, 0.0
 
     def _read(self, stream: Stream) -> bool:
@@ -222,4 +238,4 @@ def _now_ms() -> int:
 
 
 def _seconds_until(at_ms: int | None) -> float:
-    return IDLE_LAST_S if at_ms is None else max(0.001, (at_ms - _now_ms()) / 1000)
+    return IDLE_WITH_BELL_S if at_ms is None else max(0.001, (at_ms - _now_ms()) / 1000)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import TransientError
+from streamscore.local.bell import Bell
 from streamscore.local.checkpoints import Checkpoints
 from streamscore.local.lane import Gate, Lane, Platform
 from streamscore.local.mapping import Mapping
@@ -23,10 +24,18 @@ class DrainTimeoutError(TransientError):
 class Poller:
     """Feeds functions from streams. Made stopped; `start` lets it poll."""
 
-    def __init__(self, mappings: Sequence[Mapping], platform: Platform, checkpoint_dir: Path) -> None:
+    def __init__(
+        self,
+        mappings: Sequence[Mapping],
+        platform: Platform,
+        checkpoint_dir: Path,
+        bell: Bell | None = None,
+    ) -> None:
         self._mappings, self._platform = mappings, platform
         self._checkpoints = Checkpoints(checkpoint_dir)
-        self._gate = Gate()
+        self._gate = Gate(told=bell is not None)
+        if bell:
+            bell.on_ring = self._gate.ring
         self._lanes: list[Lane] = []
         self._changing = threading.Lock()
 
@@ -81,6 +90,7 @@ class Poller:
 
     def _wait_until_idle(self, deadline: float) -> None:
         since = time.monotonic()
+        self._gate.ring()
         while not self._idle(since):
             if time.monotonic() > deadline:
                 busy = [lane.name for lane in self._lanes if not lane.quiet_after(since)]

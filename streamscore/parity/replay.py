@@ -17,6 +17,7 @@ from stream_features.spec_model import Spec
 from streamscore.parity.served import PATIENCE_S, Stack
 from streamscore.producer.stream import Pace, Record, put_in_order, requests_of
 from streamscore.progress import Step
+from streamscore.room_client import RoomClient
 
 BACKLOG = 4_000
 ASKED_AT_ONCE = 500
@@ -137,7 +138,7 @@ def ids_of(spec: Spec) -> Callable[[Record], str]:
 
 def decided_of(stack: Stack) -> Decided:
     """Asks the decisions table; labels' stubs are no decisions."""
-    dynamodb, table = DynamoDB(stack.client("dynamodb")), stack.outputs["DecisionsTableName"]
+    dynamodb, table = DynamoDB(RoomClient(stack.client("dynamodb"))), stack.outputs["DecisionsTableName"]
 
     def decided(ids: Sequence[str]) -> set[str]:
         end_s = time.monotonic() + PATIENCE_S + RESERVE_MS / 1000

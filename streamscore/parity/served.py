@@ -1,7 +1,7 @@
 """What a stack served and still knows: decisions, the specs they were made with, entities' stored state."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -13,8 +13,11 @@ from common.errors import InvalidInputError
 from stream_features.blob import decode
 from stream_features.columns import Ints
 from stream_features.layout import layouts
+from stream_features.sharing import united
 from stream_features.spec_model import Spec, from_json
 from stream_features.state import Stored, decode_item
+from stream_features.store import read_items
+from streamscore.room_client import RoomClient
 
 PATIENCE_S = 60
 NO_SHARD = -1  # every watermark is another shard's
@@ -125,27 +128,25 @@ def _spec(stack: Stack, key: str) -> Spec | None:
 
 
 def known(stack: Stack, spec: Spec, keys: Collection[str]) -> dict[str, Known]:
-    """The stored histories of these state items; those that do not exist are left out."""
+    """The stored histories of entities by their items' keys; those that do not exist are left out."""
+    return {key: known_of(spec, key, items) for key, items in stored(stack, keys).items()}
+
+
+def stored(stack: Stack, keys: Collection[str]) -> dict[str, list[Stored]]:
+    """What is stored of each entity that exists: its item, and its sub-items after it."""
     end_s = time.monotonic() + PATIENCE_S + RESERVE_MS / 1000
-    items = DynamoDB(stack.client("dynamodb")).batch_get(
-        stack.outputs["StateTableName"],
-        sorted(keys),
-        ("pk", "v", "w", "s"),
-        lambda: (end_s - time.monotonic()) * 1000,
-    )
-    found = {
-        item["pk"]["S"]: Stored(int(item["v"]["N"]), bytes(item["w"]["B"]), bytes(item["s"]["B"]))
-        for item in items
-    }
-    return {key: known_of(spec, key, stored) for key, stored in found.items()}
+    dynamodb = DynamoDB(RoomClient(stack.client("dynamodb")))
+    table = stack.outputs["StateTableName"]
+    return read_items(dynamodb, table, sorted(keys), lambda: (end_s - time.monotonic()) * 1000)
 
 
-def known_of(spec: Spec, key: str, stored: Stored) -> Known:
-    """What a state item says of its entity's history."""
+def known_of(spec: Spec, key: str, items: Sequence[Stored]) -> Known:
+    """What an entity's items, a main item first, say of its history."""
     names = [entity.name for entity in spec.entities]
-    item = decode_item(stored, NO_SHARD)
-    states = decode(layouts(spec)[names.index(key.partition("#")[0])], [item.blob])
-    shards, head_ms = len(item.other_marks), states.head.time_ms
+    layout = layouts(spec)[names.index(key.partition("#")[0])]
+    states = decode(layout, [united(layout, items)])
+    marks = [mark for item in items for mark in decode_item(item, NO_SHARD).other_marks]
+    shards, head_ms = len({mark.shard for mark in marks}), states.head.time_ms
     kept = np.concatenate([states.tiles.time_ms, head_ms])
     if not len(kept):
         return Known(shards, None, None, head_ms)

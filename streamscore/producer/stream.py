@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from common.errors import TransientError
+from common.records import partition_of
 from streamscore.progress import Step
 
 MAX_RECORDS_A_REQUEST = 500
@@ -108,7 +109,7 @@ def requests_of(
 def _put_whole(
     client: Any, stream_arn: str, request: Sequence[Record], sleep: Callable[[float], None]
 ) -> None:
-    left = [{"Data": record.data, "PartitionKey": record.key} for record in request]
+    left = [{"Data": record.data, **partition_of(record.key)} for record in request]
     codes: set[str] = set()
     for attempt in range(ATTEMPTS):
         if attempt:

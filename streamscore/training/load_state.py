@@ -2,7 +2,8 @@
 
 An item that is already as it should be is not written, so a second run changes nothing and a broken-off one
 goes on where it stopped. An item the stream has written since holds events that the file may not have: it is
-kept, and counted, unless `replace` says otherwise.
+kept, and counted, unless `replace` says otherwise. One that is split stays so: its main item holds what the
+file says, its sub-items their watermarks and nothing else.
 """
 
 import time
@@ -14,16 +15,19 @@ from typing import Any
 from common.dynamodb import RESERVE_MS, DynamoDB
 from common.errors import InvalidInputError, TransientError
 from stream_features.protocol import Saved
-from stream_features.state import ABSENT, Item, Stored, encode_item
+from stream_features.sharing import main_key, split_keys, sub_keys
+from stream_features.spec import Spec
+from stream_features.state import ABSENT, Item, Stored, as_split, encode_item, is_split
 from stream_features.store import StateTable
-from stream_features.turn import Write, ttl_s
+from stream_features.turn import Write, long_lived, ttl_s
+from streamscore.room_client import RoomClient
 from streamscore.training import cutover
 from streamscore.training.final_states import FinalStates
 
 ITEMS_PER_STEP = 2_000
 PATIENCE_S = 60  # for one step
 TRIES = 5
-NO_WATERMARKS = encode_item(Item(), 0, 0)[0]
+NO_WATERMARKS, NO_STATE = encode_item(Item(), 0, 0)
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ class Loaded:
 
 def state_table(stack: Any) -> Callable[[], StateTable]:
     """Makes the stack's state table, good for PATIENCE_S."""
-    dynamodb, name = DynamoDB(stack.client("dynamodb")), stack.outputs["StateTableName"]
+    dynamodb, name = DynamoDB(RoomClient(stack.client("dynamodb"))), stack.outputs["StateTableName"]
 
     def make() -> StateTable:
         end_s = time.monotonic() + PATIENCE_S + RESERVE_MS / 1000
@@ -75,12 +79,11 @@ def load(
 def _load_items(
     table: Callable[[], StateTable], final: FinalStates, replace: bool, advance: Callable[[int], None]
 ) -> Loaded:
-    loading = _Loading(time.time_ns() // 1_000_000, replace)
     spec = final.replay.spec
+    loading = _Loading(spec, time.time_ns() // 1_000_000, replace)
     for entity in range(len(spec.entities)):
-        expires_s = ttl_s(spec, entity, loading.now_ms)
         for states in batched(final.of(entity), ITEMS_PER_STEP, strict=False):
-            loading.write(table(), dict(states), expires_s)
+            loading.write(table(), entity, dict(states))
             advance(len(states))
     return loading.loaded
 
@@ -89,32 +92,51 @@ def _load_items(
 class _Loading:
     """A load under way."""
 
+    spec: Spec
     now_ms: int
     replace: bool
     loaded: Loaded = field(default_factory=Loaded)
 
-    def write(self, table: StateTable, states: dict[str, bytes], expires_s: int) -> None:
+    def write(self, table: StateTable, entity: int, states: dict[str, bytes]) -> None:
         """Write what differs; an item that changes meanwhile is looked at again."""
         for attempt in range(TRIES):
-            found = table.read(list(states), attempt)
+            found = _read(table, list(states), attempt)
             if found is None:
                 break
-            writes = list(self._writes(states, found))
-            outcomes = table.save([write._replace(ttl_s=expires_s) for write in writes])
-            self.loaded.written += outcomes.count(Saved.DONE)
-            rest = {w.pk for w, saved in zip(writes, outcomes, strict=True) if saved is not Saved.DONE}
+            writes = list(self._writes(entity, states, found))
+            outcomes = table.save(writes)
+            saved = [(main_key(w.pk), one) for w, one in zip(writes, outcomes, strict=True)]
+            rest = {pk for pk, one in saved if one is not Saved.DONE}
+            self.loaded.written += len({pk for pk, _ in saved} - rest)
             states = {pk: states[pk] for pk in rest}
             if not states:
                 return
         raise TransientError("DynamoDB does not keep up; run the command again, it goes on where it stopped")
 
-    def _writes(self, states: dict[str, bytes], found: Mapping[str, Stored]) -> Iterator[Write]:
+    def _writes(self, entity: int, states: dict[str, bytes], found: Mapping[str, Stored]) -> Iterator[Write]:
         for pk, s in states.items():
             old = found.get(pk, ABSENT)
-            if old.s == s:
+            subs = {sub: found[sub] for sub in sub_keys(pk) if sub in found} if is_split(old) else {}
+            wanted = as_split(s) if is_split(old) else s
+            if old.s == wanted and all(sub.s == NO_STATE for sub in subs.values()):
                 self.loaded.unchanged += 1
             elif old.v and old.w != NO_WATERMARKS and not self.replace:
                 self.loaded.kept += 1
             else:
-                v = old.v + 1 if old.v else self.now_ms
-                yield Write(pk, old.v, v, old.w or NO_WATERMARKS, s, 0)
+                yield self._write(entity, pk, old, wanted)
+                yield from (self._write(entity, sub, stored, NO_STATE) for sub, stored in subs.items())
+
+    def _write(self, entity: int, pk: str, old: Stored, s: bytes) -> Write:
+        """Watermarks stay: what the stream has delivered it will not deliver again."""
+        v = old.v + 1 if old.v else self.now_ms
+        expires_s = ttl_s(self.spec, entity, self.now_ms)
+        write = Write(pk, old.v, v, old.w or NO_WATERMARKS, s, expires_s)
+        return long_lived(self.spec, entity, write, self.now_ms) if is_split(old) else write
+
+
+def _read(table: StateTable, keys: list[str], attempt: int) -> Mapping[str, Stored] | None:
+    """The items, and the sub-items of those that are split; None if they cannot be had in time."""
+    found = table.read(keys, attempt)
+    split = split_keys(found, keys) if found else ()
+    more = table.read([sub for key in split for sub in sub_keys(key)]) if split else {}
+    return None if found is None or more is None else {**found, **more}

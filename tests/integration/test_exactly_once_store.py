@@ -17,12 +17,18 @@ from common.dynamodb import DynamoDB
 from common.dynamodb_wire import Wire
 from stream_features import verdict
 from stream_features.protocol import Saved
+from stream_features.sharing import Sharing
 from stream_features.state import CUTOVER_KEY, LabelRow, Row, Stored, decode_out
 from stream_features.store import StateTable
 from stream_features.turn import Write
 from streamscore.local.emulator import CREDENTIALS, Emulator
 from tests.exactly_once import World
-from tests.exactly_once_rules import assert_each_counted_once, assert_no_row_saw_an_event_twice, assert_same
+from tests.exactly_once_rules import (
+    assert_each_counted_once,
+    assert_no_row_saw_an_event_twice,
+    assert_same,
+    united,
+)
 from tests.exactly_once_streams import BY_HAND, T0_MS, cut, many_shards, one_shard
 from tests.integration.test_emulator import table_with_stream
 from tests.profiles import examples
@@ -132,6 +138,27 @@ def test_lanes_that_share_terminals_count_every_record_once_and_emit_each_row_on
 def test_a_record_given_up_and_redriven_is_counted_once_by_every_entity(tables, case, chance):
     streams, parents = case
     world = World(streams, chance.randrange, 8, parents, give_ups=1, table=tables.new()).run()
+    assert_each_counted_once(world, streams)
+
+
+@hard
+@given(many_shards(corrections=True, most=5), chance, st.sampled_from([Sharing(1, 3), Sharing(2, 3)]))
+def test_terminals_split_in_the_midst_of_it_hold_every_record_once(tables, case, chance, sharing):
+    streams, parents = case
+    world = World(streams, chance.randrange, 6, parents, table=tables.new(), sharing=sharing).run()
+    united(world)
+    assert_each_counted_once(world, streams)
+
+
+@hard
+@given(many_shards(most=5), chance)
+def test_a_record_redriven_is_counted_once_by_a_split_terminal(tables, case, chance):
+    streams, parents = case
+    sharing = Sharing(1, 3)
+    world = World(
+        streams, chance.randrange, 8, parents, give_ups=1, table=tables.new(), sharing=sharing
+    ).run()
+    united(world)
     assert_each_counted_once(world, streams)
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectionClosedError
 
 from common.dynamodb import DynamoDB
 from common.dynamodb_wire import Wire
+from common.errors import NoAnswerError
 from stream_features.events import decoder
 from stream_features.handler import apply_batch
 from stream_features.spec import parse
@@ -85,7 +85,7 @@ class Stopping(Wire):
 
 
 def _hung_up() -> dict[str, Any]:
-    raise ConnectionClosedError(endpoint_url="http://127.0.0.1")
+    raise NoAnswerError("hung up")
 
 
 def test_a_row_that_no_item_can_carry_is_quarantined(runtime, quarantined, emulator):

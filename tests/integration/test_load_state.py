@@ -16,6 +16,7 @@ from stream_features.handler import Runtime, apply_batch
 from stream_features.spec import parse
 from stream_features.state import CUTOVER_KEY, decode_out
 from streamscore.local.emulator import Emulator
+from streamscore.room_client import RoomClient
 from streamscore.training import cutover
 from streamscore.training.backfill import backfill
 from streamscore.training.final_states import final_states
@@ -94,11 +95,11 @@ def items(stack: Target) -> dict[str, Any]:
 
 
 def handler(stack: Target) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    quarantine = Quarantine(lambda: stack.client("s3"), "none", "stream_features")
+    quarantine = Quarantine(lambda: RoomClient(stack.client("s3")), "none", "stream_features")
     runtime = Runtime(
         SPEC,
         decoder(SPEC),
-        DynamoDB(stack.client("dynamodb")),
+        DynamoDB(RoomClient(stack.client("dynamodb"))),
         stack.outputs["StateTableName"],
         quarantine,
     )

@@ -139,34 +139,3 @@ def test_a_registered_version_is_never_overwritten(run: Run, stack: Stack, shipp
     assert bundles.fetch(s3, bucket, key) == b"{}"
     s3.put_object(Bucket=bucket, Key=key, Body=right)
     assert run("register", shipped[0]).exit_code == 0
-
-
-def test_a_decision_is_shown_as_a_person_reads_it(run: Run, stack: Stack) -> None:
-    reason = {
-        "feature": {"S": "amount"},
-        "value": {"N": "900.0"},
-        "median": {"N": "20.0"},
-        "contribution": {"N": "2.5"},
-    }
-    stack.client("dynamodb").put_item(
-        TableName=stack.outputs["DecisionsTableName"],
-        Item={
-            "pk": {"S": "command-test"}, "entity": {"S": "c1"}, "event_time": {"N": "1790000000000"},
-            "scored_at": {"N": "1790000000500"}, "latency_ms": {"N": "300"}, "decision": {"S": "review"},
-            "score": {"N": "0.87"}, "reasons": {"L": [{"M": reason}]}, "rules": {"L": [{"S": "huge"}]},
-            "kept": {"M": {"amount": {"N": "900.00"}}}, "model": {"S": "m1"}, "policy": {"S": "p1"},
-            "spec": {"S": "s1"}, "source": {"S": "stream"}, "features": {"B": b"\0\0\0\0"},
-        },
-    )  # fmt: skip
-    assert run("decision", "command-test").stdout.splitlines() == [
-        "event      command-test of c1 at 2026-09-21 14:13:20.000 UTC",
-        "decision   review, score 0.87",
-        "reason     amount is 900, usually 20: +2.5 log-odds",
-        "rule       huge",
-        "amount     900",
-        "model      m1, policy p1, spec s1",
-        "decided    2026-09-21 14:13:20.500 UTC, 300 ms after arrival (stream)",
-    ]
-    shown = json.loads(run("decision", "command-test", "--json").stdout)
-    assert (shown["score"], shown["reasons"][0]["feature"]) == (0.87, "amount")
-    assert isinstance(run("decision", "nobody").exception, InvalidInputError)

@@ -85,20 +85,9 @@ def scoring(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Scoring:
         "AWS_SECRET_ACCESS_KEY": "test",
     }.items():
         monkeypatch.setenv(name, value)
-    outputs = stack.outputs
-    environ = {
-        "STAGE": "dev",
-        "STACK_NAME": stack.name,
-        "STATE_TABLE": outputs["StateTableName"],
-        "DECISIONS_TABLE": outputs["DecisionsTableName"],
-        "MONITOR_TABLE": outputs["MonitorTableName"],
-        "DATA_BUCKET": outputs["DataBucketName"],
-        "EVENT_BUS": outputs["EventBusName"],
-        "EVENTS_STREAM": outputs["EventsStreamName"],
-        "POINTER_PREFIX": outputs["PointerPrefix"],
-        "LOG_KEY_SECRET": "",
-        "POWERTOOLS_SERVICE_NAME": "scoring",
-    }
+    function = stack.outputs["ScoringFunctionName"]
+    configuration = stack.client("lambda").get_function_configuration(FunctionName=function)
+    environ = configuration["Environment"]["Variables"]
     return Scoring(stack, wire(Settings.from_environ(environ), code_root()))
 
 

@@ -173,6 +173,7 @@ def test_an_event_is_put_on_the_stream_as_it_was_written(stack: ScoringStack) ->
     )["ShardIterator"]
     (put,) = kinesis.get_records(ShardIterator=at)["Records"]
     assert (put["Data"], put["PartitionKey"]) == (body.encode(), "c1")
+    assert call(Endpoints(stack.wired()), "POST", "/events", event(card="c" * 1000))[0] == 202
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def graph(
         (graph(external=True), "does not load"),
         (graph(outputs=2), "1 inputs, 2 outputs"),
         (graph("Neg"), "not one float32 probability"),
-        (graph(width=3), "does not score a row"),
+        (graph(width=3), "does not score"),
     ],
 )
 def test_a_graph_that_is_not_a_score_of_these_features_is_refused(model: bytes, says: str) -> None:

@@ -1,15 +1,16 @@
 """Calls are cut to DynamoDB's sizes, and tried again until time is up and no longer."""
 
+import functools
+
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
 
 from common.aws import RESERVE_MS, Backoff
 from common.dynamodb import DynamoDB, Outcome, Statement
-from common.errors import TransientError
+from common.errors import NoAnswerError, ServiceError, TransientError
 
-THROTTLED = ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "x")
-FORBIDDEN = ClientError({"Error": {"Code": "AccessDeniedException"}}, "x")
-TIMED_OUT = ReadTimeoutError(endpoint_url="http://127.0.0.1")
+THROTTLED = ServiceError("x", "ProvisionedThroughputExceededException", "", 400)
+FORBIDDEN = ServiceError("x", "AccessDeniedException", "", 403)
+TIMED_OUT = NoAnswerError("nobody there")
 
 
 class Script:
@@ -19,14 +20,15 @@ class Script:
         self.answers = list(answers)
         self.asked = []
 
-    def call(self, **request):
+    def each(self, operation, requests, most):
+        return [functools.partial(self.call, request) for request in requests]
+
+    def call(self, request):
         self.asked.append(request)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
-
-    batch_get_item = batch_execute_statement = call
 
 
 class Clock:
@@ -71,8 +73,9 @@ def test_a_read_is_strongly_consistent_and_at_most_100_keys_a_call():
     sizes = []
 
     class Table(Script):
-        def batch_get_item(self, RequestItems, **_):  # noqa: N803
-            sizes.append((len(RequestItems["t"]["Keys"]), RequestItems["t"]["ConsistentRead"]))
+        def call(self, request):
+            asked = request["RequestItems"]["t"]
+            sizes.append((len(asked["Keys"]), asked["ConsistentRead"]))
             return found()
 
     db, clock = database(Table())
@@ -125,14 +128,14 @@ def test_writes_throttled_until_time_is_up_are_told_apart_from_those_that_were_d
 @pytest.mark.parametrize("answer", [FORBIDDEN, {"Responses": [{"Error": {"Code": "ValidationError"}}]}])
 def test_an_error_that_no_retry_mends_surfaces(answer):
     db, clock = database(Script(answer))
-    with pytest.raises((ClientError, RuntimeError)):
+    with pytest.raises((ServiceError, RuntimeError)):
         db.execute(statements(1), clock.remaining_ms)
 
 
 def test_outcomes_keep_the_order_of_statements_over_many_calls_at_once():
     class Table(Script):
-        def batch_execute_statement(self, Statements, **_):  # noqa: N803
-            odd = [int(s["Parameters"][0]["S"]) % 2 for s in Statements]
+        def call(self, request):
+            odd = [int(s["Parameters"][0]["S"]) % 2 for s in request["Statements"]]
             return {"Responses": [{"Error": {"Code": "ConditionalCheckFailed"}} if o else {} for o in odd]}
 
     db, clock = database(Table())

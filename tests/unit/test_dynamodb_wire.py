@@ -8,11 +8,11 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from common.aws import RESERVE_MS
 from common.dynamodb import DynamoDB, Outcome, Statement
 from common.dynamodb_wire import Wire
+from common.errors import ServiceError
 
 PACKED = bytes(range(256))
 
@@ -49,7 +49,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_SESSION_TOKEN": "token",
-        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_REGION": "eu-west-1",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -106,5 +106,5 @@ def test_throttles_and_server_errors_are_tried_again_and_told_apart_when_time_is
 )
 def test_other_errors_surface(service, answer):
     service.answers = [answer]
-    with pytest.raises(ClientError):
+    with pytest.raises(ServiceError):
         DynamoDB(Wire()).execute([Statement("UPDATE", [])], a_minute)

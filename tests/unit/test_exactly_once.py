@@ -63,6 +63,19 @@ def test_a_batch_whose_items_would_be_too_large_is_applied_in_halves_with_the_sa
     assert_same(streams, chance, faults=3)
 
 
+def test_a_duplicate_in_one_half_is_noted_by_the_half_that_passes_it(monkeypatch):
+    """Its own half writes no primary; delivered again, it would be a replay, new to the terminal."""
+    monkeypatch.setattr(protocol, "MOST_ITEM_BYTES", 0)
+    records = [event("a", 1, "C1"), event("a", 1, "C1"), event("b", 2, "C1", "U")]
+    keys = [(f"customer#{r.entities[0]}", f"terminal#{r.entities[1]}") for r in records]
+    delivery = Delivery(1, (1, 0), records, [(n, 0) for n in range(1, 4)], keys)
+    table = Table()
+    _run(apply_delivery(SPEC, delivery, T0_MS), table)
+    before = dict(table.items)
+    assert _run(apply_delivery(SPEC, delivery, T0_MS), table).done == []
+    assert table.items == before
+
+
 def test_halves_are_as_large_as_an_item_can_hold(monkeypatch):
     records = [event(chr(ord("a") + n), n, "C1") for n in range(8)]
     delivery = Delivery(1, (1, 0), records, [(n, 0) for n in range(8)], [KEYS] * 8)

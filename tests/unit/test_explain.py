@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from stream_features.sharing import SHARING, Sharing, sub_keys
 from stream_features.spec import parse
 from streamscore.explain import text
 from streamscore.explain.event import NOT_IN_HEAD, SUMMED_UP, Decided, explain_event
@@ -72,8 +73,8 @@ def event(n: int) -> dict[str, Any]:
     return base | {"amount": n + 0.25, "kind": "web" if n % 2 else "till"}
 
 
-def served(count: int) -> Memory:
-    stack = Memory(SPEC)
+def served(count: int, sharing: Sharing = SHARING) -> Memory:
+    stack = Memory(SPEC, sharing=sharing)
     stack.deliver([event(n) for n in range(count)], shard=3)
     label = {key: event(1)[key] for key in ("id", "at", "card", "shop", "fraud")}
     stack.deliver([{"type": "label", **label, "label_time": T0_MS + 2 * HOUR_MS}], shard=5)
@@ -81,7 +82,7 @@ def served(count: int) -> Memory:
 
 
 def about(stack: Memory, entity: str, value: str) -> Any:
-    return explain(SPEC, entity, value, stack.table.items[f"{entity}#{value}"], NOW_MS + 7_000)
+    return explain(SPEC, entity, value, [stack.table.items[f"{entity}#{value}"]], NOW_MS + 7_000)
 
 
 def decided(stack: Memory, id_: str) -> Decided:
@@ -102,6 +103,22 @@ def test_an_item_is_shown_with_its_watermarks_head_and_tiles_in_units() -> None:
     ]
     assert found.tiles[2].measures["sum of amount"] == 2.25
     assert found.tiles[2].measures["count of events"] == 1
+
+
+def test_a_split_item_is_shown_with_its_sub_items_as_one() -> None:
+    whole = about(served(7), "shop", "s")
+    stack = served(7, Sharing(0, 16))
+    parts = [stack.table.items[key] for key in ("shop#s", *sub_keys("shop#s")) if key in stack.table.items]
+    found = explain(SPEC, "shop", "s", parts, NOW_MS + 7_000)
+
+    assert (whole.items, found.items) == (1, 2)
+    assert found.watermarks == whole.watermarks
+    assert (found.ids_remembered, found.labels_remembered) == (7, 1)
+    assert (found.head, found.tiles, found.features) == (whole.head, whole.tiles, whole.features)
+    assert "split      among 2 items, here taken together: many shards write it at once" in list(
+        text.entity_lines(found)
+    )
+    assert not any(line.startswith("split") for line in text.entity_lines(whole))
 
 
 def test_each_value_is_what_was_served_for_the_newest_event_and_its_parts_add_up() -> None:
@@ -137,7 +154,7 @@ def test_positives_and_a_default_are_told() -> None:
 def test_an_event_of_the_head_is_shown_as_served_and_recomputed() -> None:
     stack = served(4)
 
-    found = explain_event(SPEC, "card", stack.table.items["card#c"], decided(stack, "e2"))
+    found = explain_event(SPEC, "card", [stack.table.items["card#c"]], decided(stack, "e2"))
 
     by_name = {one.feature: one for one in found.features}
     assert found.in_head
@@ -150,13 +167,13 @@ def test_an_event_of_the_head_is_shown_as_served_and_recomputed() -> None:
 def test_an_event_that_has_left_the_head_keeps_what_was_served_and_says_what_is_gone() -> None:
     stack = served(7)
 
-    gone = explain_event(SPEC, "card", stack.table.items["card#c"], decided(stack, "e1"))
-    near = explain_event(SPEC, "card", stack.table.items["card#c"], decided(stack, "e5"))
+    gone = explain_event(SPEC, "card", [stack.table.items["card#c"]], decided(stack, "e1"))
+    near = explain_event(SPEC, "card", [stack.table.items["card#c"]], decided(stack, "e5"))
 
     assert (gone.in_head, gone.remarks) == (False, (NOT_IN_HEAD,))
     assert gone.features[1].served == 1.5
     assert SUMMED_UP in near.remarks
-    assert explain_event(SPEC, "card", None, decided(stack, "e1")).features[1].served == 1.5
+    assert explain_event(SPEC, "card", [], decided(stack, "e1")).features[1].served == 1.5
 
 
 def test_the_text_names_every_feature_and_moment() -> None:
@@ -165,7 +182,7 @@ def test_the_text_names_every_feature_and_moment() -> None:
     assert "watermark  shard 3 up to 7, arrived 7s ago" in shown
     assert "2025-11-24 22:00:00.000  amount 6.25, kind is web False, kind #" in shown
     assert "rounded down to a tile of 1h" in shown
-    whole = explain_event(SPEC, "card", stack.table.items["card#c"], decided(stack, "e6"))
+    whole = explain_event(SPEC, "card", [stack.table.items["card#c"]], decided(stack, "e6"))
     assert "served 6.25" in "\n".join(text.event_lines(whole))
     odd = msgspec.structs.replace(whole, features=(msgspec.structs.replace(whole.features[1], served=1.0),))
     assert "served 1, recomputed now 22.75" in "\n".join(text.event_lines(odd))

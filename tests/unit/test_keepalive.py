@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from botocore.exceptions import (
-    ConnectionClosedError,
-    EndpointConnectionError,
-    ReadTimeoutError,
-)
 
-from common.keepalive import Answer, KeepAlive
+from common.keepalive import Answer, BrokenOffError, KeepAlive, TooLateError, UnreachableError
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+CHUNKED = (
+    b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\nno\r\nB;x=y\r\n such thing\r\n0\r\nX-Trailer: 1\r\n\r\n"
+)
 
 
 class Peer:
@@ -81,6 +82,24 @@ def test_a_connection_serves_one_call_after_another(peer):
     assert peer.connections == 1
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_an_answer_in_chunks_is_put_together_however_it_is_cut(peer, size):
+    pieces = [CHUNKED[n : n + size] for n in range(0, len(CHUNKED), size)]
+    peer.answers = [pieces, [OK], None]
+    client = KeepAlive(peer.url, 1, 1)
+    assert [post(client), post(client)] == [Answer(404, b"no such thing"), Answer(200, b"ok")]
+    assert peer.connections == 1
+
+
+def test_what_is_hung_up_is_not_used_again(peer):
+    peer.answers = [[OK], [OK]]
+    client = KeepAlive(peer.url, 1, 1)
+    post(client)
+    client.hang_up()
+    assert post(client) == Answer(200, b"ok")
+    assert peer.connections == 2
+
+
 def test_a_connection_the_other_side_closed_meanwhile_is_not_used_again(peer):
     peer.answers = [[OK]]
     client = KeepAlive(peer.url, 1, 1)
@@ -105,17 +124,23 @@ def test_a_connection_is_not_kept_if_the_answer_says_so(peer):
         [b"HTTP/1.1 200 OK\r\n"],
         [OK[:-1]],
         [b"HTTP/1.1 200 OK\r\n\r\nok"],
-        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"],
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"],
+        [CHUNKED[:-2]],
+        [CHUNKED.replace(b"2\r", b"two\r")],
+        [CHUNKED + b"more"],
         [OK + b"more"],
         [b"SSH-2.0-server\r\n\r\n"],
         [b"x" * 70_000],
     ],
-    ids=["none", "half a head", "half a body", "no length", "chunks", "too much", "no HTTP", "no end"],
+    ids=[
+        *("none", "half a head", "half a body", "no length", "other coding", "no last line"),
+        *("no number", "too many chunks", "too much", "no HTTP", "no end"),
+    ],
 )
 def test_an_answer_that_is_not_whole_is_a_closed_connection_and_the_next_call_gets_a_new_one(peer, answer):
     peer.answers = [answer]
     client = KeepAlive(peer.url, 1, 1)
-    with pytest.raises(ConnectionClosedError):
+    with pytest.raises(BrokenOffError):
         post(client)
     peer.answers = [[OK], None]
     assert post(client) == Answer(200, b"ok")
@@ -123,20 +148,20 @@ def test_an_answer_that_is_not_whole_is_a_closed_connection_and_the_next_call_ge
 
 def test_an_answer_that_does_not_come_is_a_read_time_out(peer):
     peer.answers = [[b""], None]
-    with pytest.raises(ReadTimeoutError):
+    with pytest.raises(TooLateError):
         post(KeepAlive(peer.url, 1, 0.05))
 
 
 def test_nobody_listening_is_told_at_once():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with pytest.raises(EndpointConnectionError):
+    with pytest.raises(UnreachableError):
         post(KeepAlive(f"http://127.0.0.1:{port}", 0.5, 1))
 
 
 def test_an_https_address_is_spoken_to_in_tls_only(peer):
     peer.answers = [[OK]]
-    with pytest.raises(EndpointConnectionError):
+    with pytest.raises(UnreachableError):
         post(KeepAlive(peer.url.replace("http:", "https:"), 1, 1))
 
 
@@ -162,7 +187,7 @@ def test_many_requests_share_as_many_connections_as_may_be_under_way_and_answers
 def test_a_failure_among_many_stands_in_its_place_and_the_others_are_answered(peer):
     peer.answers = [[OK], None, [OK], None, [OK], None]
     outcomes = KeepAlive(peer.url, 1, 5).exchange([POST] * 5)
-    closed = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, ConnectionClosedError)]
+    closed = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, BrokenOffError)]
     assert (closed, outcomes[0], outcomes[2], outcomes[4]) == ([1, 3], *[Answer(200, b"ok")] * 3)
 
 
@@ -181,12 +206,12 @@ def test_an_exchange_that_breaks_off_leaves_no_connection_that_owes_an_answer(pe
 def test_of_many_requests_that_nobody_answers_each_has_its_own_time(peer):
     peer.answers = [[b""]] * 3 + [None] * 3
     outcomes = KeepAlive(peer.url, 1, 0.05).exchange([POST] * 3, 3)
-    assert all(isinstance(outcome, ReadTimeoutError) for outcome in outcomes)
+    assert all(isinstance(outcome, TooLateError) for outcome in outcomes)
 
 
 def test_where_nobody_listens_one_try_stands_for_all():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     outcomes = KeepAlive(f"http://127.0.0.1:{port}", 0.5, 1).exchange([POST] * 9, 2)
-    assert all(isinstance(outcome, EndpointConnectionError) for outcome in outcomes)
+    assert all(isinstance(outcome, UnreachableError) for outcome in outcomes)
     assert len(set(map(id, outcomes))) == 1

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import InvalidInputError
+from stream_features import recall
 from stream_features.events import Event, Label, label_hash
 from stream_features.kernel import Columns, Group, fold
 from stream_features.spec_model import Entity, EventSpec, Feature, Field, Spec
@@ -238,6 +239,21 @@ def test_crowds_of_values_are_the_same_in_any_batching(seed, batch):
     found = whole.fold(records)
     assert_same(np.concatenate([parts.fold(records[i : i + batch]) for i in range(0, 400, batch)]), found, of)
     assert whole.blobs == parts.blobs
+    assert_same(found, expected(of, records), of)
+
+
+@pytest.mark.parametrize("long", [0, 2**17])
+def test_values_are_told_apart_alike_in_short_and_long_arrays(monkeypatch, long):
+    monkeypatch.setattr(recall, "_LONG", long)
+    features = tuple(made(op="distinct", of="n", window_ms=w) for w in (HOUR, DAY))
+    of = spec(20, features)
+    values = np.random.default_rng(5).integers(0, 60, 300).tolist()
+    records = [
+        Event("", 0, T0 + 60_000 * n, 0, None, ("ab"[n % 2], "x"), (0, v, None), ())
+        for n, v in enumerate(values)
+    ]
+    lane = Folding(of)
+    found = np.concatenate([lane.fold(records[at : at + 70]) for at in range(0, 300, 70)])
     assert_same(found, expected(of, records), of)
 
 

@@ -198,6 +198,8 @@ def test_a_value_listed_twice_holds_until_the_later_of_its_times() -> None:
         (1, 1 - 2**-53, "approve", 1.0),
         (0, 0.0, "block", None),
         (0.25, None, "block", None),
+        (0.25, NAN, "block", None),
+        (1, NAN, "block", None),
     ],
 )
 def test_a_control_share_of_blocks_is_let_through_by_its_draw(

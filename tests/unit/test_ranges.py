@@ -1,6 +1,7 @@
 """Answers about ranges, each against the plain definition."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,8 +21,9 @@ def cuts(draw, size: int, *, sliding: bool = False) -> tuple[list[int], list[int
 def test_extremes_are_those_of_each_slice(values, data):
     starts, ends = data.draw(cuts(len(values)))
     for ufunc, plain in ((np.minimum, min), (np.maximum, max)):
-        found = ranges.extremes(np.array(values), np.array(starts), np.array(ends), ufunc, -9)
-        assert found.tolist() == [plain(values[a:b], default=-9) for a, b in zip(starts, ends, strict=True)]
+        wanted = [plain(values[a:b], default=-9) for a, b in zip(starts, ends, strict=True)]
+        for way in (ranges.extremes, ranges._extremes_by_table):
+            assert way(np.array(values), np.array(starts), np.array(ends), ufunc, -9).tolist() == wanted
 
 
 @given(values=arrays, data=st.data())
@@ -30,6 +32,28 @@ def test_distinct_counts_the_values_of_sliding_slices(values, data):
     before = ranges.previous(np.zeros(len(values), np.int64), np.array(values))
     found = ranges.distinct(before, np.array(starts), np.array(ends))
     assert found.tolist() == [len(set(values[a:b])) for a, b in zip(starts, ends, strict=True)]
+
+
+@given(values=arrays, data=st.data())
+def test_distinct_values_are_counted_by_listing_any_slices(values, data):
+    starts, ends = data.draw(cuts(len(values)))
+    found = ranges.distinct_listed(np.array(values), np.array(starts), np.array(ends))
+    assert found.tolist() == [len(set(values[a:b])) for a, b in zip(starts, ends, strict=True)]
+
+
+@given(pairs=st.lists(st.tuples(st.integers(0, 3), st.sampled_from([-(2**31), -1, 0, 1, 2**31 - 1]))))
+def test_the_last_entry_alike_is_that_of_the_same_group_and_value(pairs):
+    groups, values = (np.array([pair[n] for pair in pairs], np.int64) for n in (0, 1))
+    wanted = [pair not in pairs[place + 1 :] for place, pair in enumerate(pairs)]
+    assert ranges.last_alike(groups, values).tolist() == wanted
+
+
+@pytest.mark.parametrize("multipliers", [(), (0,), (0, 0, 1)])
+def test_the_last_entry_alike_is_found_when_hashes_are_the_same(monkeypatch, multipliers):
+    """A hash that is always 0 stands for the rare case: what is not like the last is found otherwise."""
+    monkeypatch.setattr(ranges, "_MULTIPLIERS", multipliers)
+    found = ranges.last_alike(np.array([0, 0, 0, 1, 1, 0]), np.array([5, 6, 5, 5, 5, 6]))
+    assert found.tolist() == [False, False, True, False, True, True]
 
 
 @given(groups=arrays, data=st.data())

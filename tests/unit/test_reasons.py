@@ -31,9 +31,18 @@ def test_all_rows_take_one_call() -> None:
         return logistic(rows)
 
     explain(counted, NAMES, MEDIANS, np.ones((7, 4), np.float32))
-    assert calls == [7 * 5]
+    assert calls == [7 * 9 + 1]
     assert explain(counted, NAMES, MEDIANS, np.empty((0, 4), np.float32)) == []
     assert len(calls) == 1
+
+
+def test_of_two_features_that_say_the_same_both_are_reasons() -> None:
+    def either(rows: np.ndarray) -> np.ndarray:
+        return np.where(rows[:, :2].max(axis=1) > 1, 0.9, 0.1)
+
+    (reasons,) = explain(either, NAMES, MEDIANS, np.array([[2, 2, 1, 1]], np.float32))
+    half = round(float(np.log(9)), 4)
+    assert [(reason.feature, reason.contribution) for reason in reasons] == [("a", half), ("b", half)]
 
 
 def test_a_missing_value_can_be_the_reason() -> None:

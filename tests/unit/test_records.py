@@ -1,6 +1,7 @@
 """Kinesis events become records with positions; aggregates are taken apart."""
 
 import base64
+import hashlib
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import RecordRefusedError
-from common.records import Record, billed_sizes, deaggregate, kinesis_records
+from common.records import Record, billed_sizes, deaggregate, kinesis_records, partition_of
 from tests.stream_events import FIRST_SEQUENCE, SHARD, aggregate, kinesis_entry, protobuf_field, varint
 
 
@@ -102,3 +103,10 @@ def test_the_billed_size_is_data_and_partition_key() -> None:
         ]
     }
     assert billed_sizes(event) == [310]
+
+
+def test_a_key_too_long_for_kinesis_is_cut_and_hashed_as_the_whole_would_have_been() -> None:
+    assert partition_of("c1") == {"PartitionKey": "c1"}
+    long = "c" * 257
+    digest = hashlib.md5(long.encode()).hexdigest()
+    assert partition_of(long) == {"PartitionKey": long[:256], "ExplicitHashKey": str(int(digest, 16))}

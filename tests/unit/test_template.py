@@ -42,10 +42,18 @@ def source() -> dict[str, Any]:
 
 @functools.cache
 def resources() -> dict[str, Any]:
-    uploaded = json.loads(json.dumps(source()))
-    uploaded["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
-    for layer in ("RuntimeLayer", "OnnxLayer"):
-        uploaded["Resources"][layer]["Properties"]["ContentUri"] = "s3://bucket/layer.zip"
+    made: dict[str, Any] = transformed(source())["Resources"]
+    return made
+
+
+def transformed(
+    template: dict[str, Any], code: str = "s3://bucket/code.zip", layer: str = "s3://bucket/layer.zip"
+) -> dict[str, Any]:
+    """The template as CloudFormation gets it when code and layers lie there."""
+    uploaded = json.loads(json.dumps(template))
+    uploaded["Globals"]["Function"]["CodeUri"] = code
+    for name in ("RuntimeLayer", "OnnxLayer"):
+        uploaded["Resources"][name]["Properties"]["ContentUri"] = layer
     done = subprocess.run(
         [ROOT / ".tools/emulator/bin/python", "-c", TRANSFORM],
         input=json.dumps(uploaded),
@@ -55,7 +63,7 @@ def resources() -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    made: dict[str, Any] = json.loads(done.stdout)["Resources"]
+    made: dict[str, Any] = json.loads(done.stdout)
     return made
 
 
@@ -261,3 +269,52 @@ def test_the_local_copy_differs_only_where_the_overlay_says() -> None:
 
 def test_every_local_difference_has_its_reason() -> None:
     assert all(change.__doc__ for change in DIFFERENCES)
+
+
+def test_the_http_api_invokes_the_alias_which_every_change_of_code_or_layers_moves() -> None:
+    ((name, alias),) = of_type("AWS::Lambda::Alias").items()
+    ((version, _),) = of_type("AWS::Lambda::Version").items()
+    assert alias["FunctionName"] == {"Ref": "ScoringApiFunction"}
+    assert alias["FunctionVersion"] == {"Fn::GetAtt": [version, "Version"]}
+    for methods in of_type("AWS::ApiGatewayV2::Api")["HttpApi"]["Body"]["paths"].values():
+        for operation in methods.values():
+            integration = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            assert f"${{{name}}}/invocations" in integration
+    for permission in of_type("AWS::Lambda::Permission").values():
+        assert permission["FunctionName"] == {"Ref": name}
+    assert transformed(source())["Outputs"]["ScoringApiAliasArn"] == {"Value": {"Ref": name}}
+
+
+@pytest.mark.parametrize("changed", ["code", "layer", "timeout"])
+def test_a_change_publishes_a_version_of_the_api(changed: str) -> None:
+    template = json.loads(json.dumps(source()))
+    uris = {"code": "s3://bucket/code.zip", "layer": "s3://bucket/layer.zip"}
+    if changed == "timeout":
+        template["Resources"]["ScoringApiFunction"]["Properties"]["Timeout"] = 28
+    else:
+        uris[changed] = "s3://bucket/other.zip"
+    found = transformed(template, **uris)["Resources"]
+    versions = {name for name, r in found.items() if r["Type"] == "AWS::Lambda::Version"}
+    assert len(versions) == 1
+    assert not versions & set(of_type("AWS::Lambda::Version"))
+
+
+def test_the_api_starts_cold_unless_a_parameter_says_otherwise_and_never_in_two_ways() -> None:
+    parameters = source()["Parameters"]
+    assert parameters["ApiSnapStart"]["Default"] == "None"
+    assert parameters["ApiProvisionedConcurrency"]["Default"] == 0
+    assert of_type("AWS::Lambda::Function")["ScoringApiFunction"]["SnapStart"] == {
+        "ApplyOn": {"Ref": "ApiSnapStart"}
+    }
+    (alias,) = of_type("AWS::Lambda::Alias").values()
+    kept = {"ProvisionedConcurrentExecutions": {"Ref": "ApiProvisionedConcurrency"}}
+    assert alias["ProvisionedConcurrencyConfig"] == {
+        "Fn::If": ["KeepsApiReady", kept, {"Ref": "AWS::NoValue"}]
+    }
+    none_kept = {"Fn::Equals": [{"Ref": "ApiProvisionedConcurrency"}, 0]}
+    assert source()["Conditions"]["KeepsApiReady"] == {"Fn::Not": [none_kept]}
+    (rule,) = source()["Rules"].values()
+    assert rule["RuleCondition"] == {"Fn::Not": [none_kept]}
+    assert [a["Assert"] for a in rule["Assertions"]] == [{"Fn::Equals": [{"Ref": "ApiSnapStart"}, "None"]}]
+    for name, function in of_type("AWS::Lambda::Function").items():
+        assert ("SnapStart" in function) == (name == "ScoringApiFunction")

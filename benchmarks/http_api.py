@@ -1,0 +1,179 @@
+"""What an answer over HTTP costs on the local stack: `/predict` at a steady rate, `/batch-predict` of 500.
+
+    python benchmarks/http_api.py [--rate 50] [--seconds 20] [--batches 20] [--customers 500] [--days 45]
+
+A stack of its own is brought up with the features that ship, states loaded from simulated history and a model
+trained on it; then requests go over real HTTP through the local API. The load is open: a request is sent when
+its time has come, whatever became of those before, and its latency counts from then. CPU is what each process
+of the stack used, a request: on a busy machine it says more than the wall clock.
+"""
+
+import argparse
+import http.client
+import itertools
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import psutil
+
+from streamscore.local import stack as stacks
+from streamscore.local.stack import Stack
+
+BATCH = 500
+WARM_UP = 50
+STREAMSCORE = [str(Path(sys.executable).with_name("streamscore"))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=50)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--batches", type=int, default=20)
+    parser.add_argument("--customers", type=int, default=500)
+    parser.add_argument("--days", type=int, default=45)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="streamscore-http-") as folder:
+        stack = stacks.up(Path(folder), port=0, detached=False)
+        try:
+            prepare(Path(folder), options.customers, options.days)
+            measure(stack, Events(options.customers), options)
+        finally:
+            stacks.down(Path(folder))
+
+
+def prepare(root: Path, customers: int, days: int) -> None:
+    """History in the state table, and a model of it in use."""
+    start = (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
+    size = ["--customers", str(customers), "--terminals", str(2 * customers)]
+    for command in (
+        ["generate", "-o", "history.parquet", "--days", str(days), "--start", start, *size],
+        ["load-state", "history.parquet"],
+        ["backfill", "history.parquet", "-o", "features.parquet"],
+        ["train", "features.parquet", "-o", "bundle", "--train", "20d"],
+        ["register", "bundle"],
+        ["promote", "bundle"],
+    ):
+        done = subprocess.run([*STREAMSCORE, *command], cwd=root, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"{' '.join(command)}: {done.stderr}")
+
+
+class Events:
+    """New events, each of a known customer."""
+
+    def __init__(self, customers: int) -> None:
+        self._customers, self._random, self._ids = customers, random.Random(7), itertools.count()
+
+    def new(self) -> dict[str, Any]:
+        draw = self._random
+        return {
+            "transaction_id": f"bench-{next(self._ids)}",
+            "event_time": datetime.now(UTC).isoformat(),
+            "customer_id": str(draw.randrange(self._customers)),
+            "terminal_id": str(draw.randrange(2 * self._customers)),
+            "amount": round(draw.lognormvariate(3.5, 1.0), 2),
+        }
+
+
+def measure(stack: Stack, events: Events, options: argparse.Namespace) -> None:
+    print(f"| request | p50 ms | p90 ms | p99 ms | {' | '.join(f'{n}, CPU ms' for n in PROCESSES)} |")
+    print(f"|---|---|---|---|{'---|' * len(PROCESSES)}")
+    client = Client(stack.outputs["HttpApiUrl"])
+    for _ in range(WARM_UP):
+        client.post("/predict", events.new())
+    count = int(options.rate * options.seconds)
+    bodies = [events.new() for _ in range(count)]
+    row(f"/predict, {options.rate:.0f}/s", stack, lambda: at_rate(client, bodies, options.rate))
+    row("/predict, asked again", stack, lambda: at_rate(client, bodies, options.rate))
+    batches = [{"events": [events.new() for _ in range(BATCH)]} for _ in range(options.batches)]
+    client.post("/batch-predict", {"events": [events.new() for _ in range(BATCH)]})
+    row(f"/batch-predict of {BATCH}", stack, lambda: one_by_one(client, batches))
+
+
+def row(name: str, stack: Stack, load: Any) -> None:
+    with cpu_of(stack) as used:
+        latencies_ms = load()
+    p50, p90, p99 = np.percentile(latencies_ms, [50, 90, 99])
+    cells = " | ".join(f"{used[process] / len(latencies_ms):.2f}" for process in PROCESSES)
+    print(f"| {name} | {p50:.1f} | {p90:.1f} | {p99:.1f} | {cells} |", flush=True)
+
+
+PROCESSES = ("function", "host", "emulator")
+
+
+@contextmanager
+def cpu_of(stack: Stack) -> Iterator[dict[str, float]]:
+    """Fills in, by process, the CPU milliseconds used inside the block."""
+    host = psutil.Process(stack.supervisor.pid)
+    function = stack.stats()["processes"][stack.outputs["ScoringApiFunctionName"]]
+    (emulator,) = [child for child in host.children() if "emulator_launcher" in " ".join(child.cmdline())]
+    processes = dict(zip(PROCESSES, (psutil.Process(function), host, emulator), strict=True))
+    before = {name: _cpu_ms(process) for name, process in processes.items()}
+    used: dict[str, float] = {}
+    yield used
+    used |= {name: _cpu_ms(process) - before[name] for name, process in processes.items()}
+
+
+def _cpu_ms(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return 1000 * float(times.user + times.system)
+
+
+class Client:
+    """Keeps a connection a thread."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._own = urlsplit(url), threading.local()
+
+    def post(self, path: str, body: Any) -> Any:
+        if not hasattr(self._own, "connection"):
+            self._own.connection = http.client.HTTPConnection(self._url.hostname or "", self._url.port)
+        connection = self._own.connection
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", self._url.path + path, json.dumps(body), headers)
+        reply = connection.getresponse()
+        told = reply.read()
+        if reply.status != 200:
+            sys.exit(f"{path}: {reply.status} {told[:300]!r}")
+        return told
+
+
+def at_rate(client: Client, bodies: Sequence[Any], rate: float) -> list[float]:
+    """Latencies from when each was due, in ms."""
+    started = time.perf_counter() + 0.1
+
+    def ask(number: int) -> float:
+        due = started + number / rate
+        time.sleep(max(0.0, due - time.perf_counter()))
+        client.post("/predict", bodies[number])
+        return 1000 * (time.perf_counter() - due)
+
+    with ThreadPoolExecutor(16) as threads:
+        return list(threads.map(ask, range(len(bodies))))
+
+
+def one_by_one(client: Client, batches: Sequence[Any]) -> list[float]:
+    """Latencies of one call after another, in ms."""
+    latencies_ms = []
+    for batch in batches:
+        started = time.perf_counter()
+        client.post("/batch-predict", batch)
+        latencies_ms.append(1000 * (time.perf_counter() - started))
+    return latencies_ms
+
+
+if __name__ == "__main__":
+    main()
