@@ -48,7 +48,10 @@ build: setup ## sam build without Docker, and proof that every handler imports w
 	@$(BIN)/python scripts/finish_build.py
 
 invoke: ## one function in Lambda's container (needs Docker), on the running local stack: see docs/local-invoke.md
-	@$(BIN)/python scripts/sam_local.py $(FUNCTION) $(EVENT) $(ARGS)
+	@$(BIN)/python scripts/sam_local.py invoke $(FUNCTION) $(EVENT) $(ARGS)
+
+start-api: ## the HTTP API with its function in Lambda's container, likewise, on port 3000
+	@$(BIN)/python scripts/sam_local.py start-api $(ARGS)
 
 # The spec is published before a deployment goes live, and after it: a first deployment makes the bucket. Its mappings
 # do not poll yet, so no vector exists before its spec is there.
@@ -68,4 +71,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test test-nightly check bench build invoke deploy readme lock clean
+.PHONY: help setup demo test test-nightly check bench build invoke start-api deploy readme lock clean

@@ -1,8 +1,9 @@
-"""`sam local invoke` of a built function with a file of events/, against the running local stack.
+"""`sam local invoke` and `sam local start-api` of what was built, against the running local stack.
 
-    scripts/sam_local.py ScoringFunction scoring-state-stream [options of sam local invoke]
+    scripts/sam_local.py invoke ScoringFunction scoring-state-stream [options of sam local invoke]
+    scripts/sam_local.py start-api [options of sam local start-api]
 
-The emulator listens on 127.0.0.1 only, which a container cannot reach. While the function runs, a relay on
+The emulator listens on 127.0.0.1 only, which a container cannot reach. While functions run, a relay on
 Docker's own bridge address passes on connections of containers, and of nobody else.
 """
 
@@ -28,21 +29,29 @@ BUILD = ROOT / ".aws-sam/build"
 
 
 def main() -> None:
-    """Invoke; the exit status is sam's."""
+    """Invoke, or serve until interrupted; the exit status is sam's."""
     if platform.system() != "Linux":
         sys.exit("sam-local: needs Docker's engine on Linux (or in WSL 2): Docker Desktop hides its bridge")
-    function, event, *options = sys.argv[1:]
+    options = _options(*sys.argv[1:])
     if not (BUILD / "template.yaml").exists():
         sys.exit("sam-local: nothing is built; run `make build` first")
     stack = stacks.load(ROOT)
     emulator = urlsplit(stack.endpoint)
     with _relay(emulator.port or 80) as endpoint:
         template = _write_template(stack, endpoint)
-        command = [ROOT / ".tools/sam/bin/sam", "local", "invoke", function, "--template", template]
-        command += ["--event", ROOT / f"events/{event}.json", *options]
+        command = [ROOT / ".tools/sam/bin/sam", "local", *options, "--template", template]
         environment = os.environ | {"AWS_DEFAULT_REGION": stack.region, "SAM_CLI_TELEMETRY": "0"}
-        done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - the user's own words
-    sys.exit(done.returncode)
+        with contextlib.suppress(KeyboardInterrupt):  # start-api has no other end, and sam hears it too
+            done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - the user's own words
+            sys.exit(done.returncode)
+
+
+def _options(mode: str, *rest: str) -> list[str]:
+    """What sam is told, but for the template."""
+    if mode == "start-api":
+        return [mode, *rest]
+    function, event, *options = rest
+    return [mode, function, "--event", str(ROOT / f"events/{event}.json"), *options]
 
 
 def _write_template(stack: stacks.Stack, endpoint: str) -> Path:

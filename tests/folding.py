@@ -17,7 +17,13 @@ class Folding:
     blobs: dict[tuple[int, str], bytes] = field(default_factory=dict)
     rings: dict[tuple[int, str], list] = field(default_factory=dict)
 
-    def fold(self, records: list[Event | Label], applies: list[tuple[bool, ...]] | None = None) -> np.ndarray:
+    def fold(
+        self,
+        records: list[Event | Label],
+        applies: list[tuple[bool, ...]] | None = None,
+        *,
+        keep: bool = True,
+    ) -> np.ndarray:
         groups, names = [], []
         for j in range(len(self.spec.entities)):
             values = [record.entities[j] for record in records]
@@ -28,7 +34,7 @@ class Folding:
             blobs = [self.blobs.get((j, name), b"") for name in order]
             groups.append(Group(codes, blobs, apply, np.array(deltas, np.int8)))
             names.append(order)
-        folded = fold(self.spec, Columns.from_records(self.spec, records), groups)
+        folded = fold(self.spec, Columns.from_records(self.spec, records), groups, keep=keep)
         for j, order in enumerate(names):
             self.blobs.update({(j, name): blob for name, blob in zip(order, folded.blobs[j], strict=True)})
         return folded.features

@@ -68,7 +68,7 @@ def as_of_now(wiring: Wiring, events: Sequence[Event], remaining_ms: RemainingMs
     blobs = read_states(wiring.db, wiring.settings.state_table, wiring.spec, wanted, remaining_ms)
     codes, apply = np.arange(len(events), dtype=np.int32), np.ones(len(events), np.bool_)
     groups = [Group(codes, [blobs.get(own[n], b"") for own in keys], apply) for n in range(len(entities))]
-    return fold(wiring.spec, Columns.from_records(wiring.spec, events), groups).features
+    return fold(wiring.spec, Columns.from_records(wiring.spec, events), groups, keep=False).features
 
 
 def _read(reader: Reader, body: bytes, now_ms: int, trace: str | None) -> Asked | ProblemError:

@@ -25,18 +25,21 @@ from stream_features.spec_model import Spec
 __all__ = ["Columns", "Folded", "Group", "fold"]
 
 
-def fold(spec: Spec, columns: Columns, groups: Sequence[Group], *, emit: bool = True) -> Folded:
+def fold(
+    spec: Spec, columns: Columns, groups: Sequence[Group], *, emit: bool = True, keep: bool = True
+) -> Folded:
     """Fold the rows of `columns`, in order, into the states of `groups` (one an entity, in spec order).
 
     A window is (t - W, t] and includes its event; with a delay it is (t - delay - W, t - delay]. The order is
     (event time, then arrival): an event sees what arrived before it and is not later. An entity's newest
     `exact_events` events are kept one by one, older ones in tiles (see `tiles`), and a window's edge that
     falls among tiles is rounded down to one. A positive label counts at its event's time, for events that
-    arrive after it. With `emit` False only states are computed, and all features are NaN.
+    arrive after it. With `emit` False only states are computed, and all features are NaN; with `keep` False
+    only features, and the states are those given.
     """
     features = np.full((len(columns), len(spec.features)), np.nan, np.float32)
     blobs = [
-        _EntityFold(spec, layout, columns, group, features if emit else None).blobs()
+        _EntityFold(spec, layout, columns, group, features if emit else None, keep).blobs()
         for layout, group in zip(layouts(spec), groups, strict=True)
     ]
     if emit:
@@ -62,13 +65,16 @@ def _fill_defaults(spec: Spec, columns: Columns, features: Vectors) -> None:
 
 @dataclass
 class _EntityFold:
-    """The fold of one entity's rows; fills its columns of `features`, unless that is None."""
+    """The fold of one entity's rows; fills its columns of `features`, unless that is None. Without `keep` the
+    states after it are those before.
+    """
 
     spec: Spec
     layout: Layout
     columns: Columns
     group: Group
     features: Vectors | None
+    keep: bool
 
     def blobs(self) -> list[bytes]:
         """The states after the batch."""
@@ -137,6 +143,8 @@ class _EntityFold:
             self.features[np.ix_(arrivals.event_rows, self._places)] = queries.features(
                 merged, recalls, means
             )
+        if not self.keep:
+            return list(self.group.blobs)
         changed = np.zeros(len(self.group.blobs), np.bool_)
         changed[arrivals.event_groups] = changed[arrivals.positive_groups] = True
         after = encode(self.layout, settled.after(merged, recalls, means))
@@ -158,7 +166,7 @@ class _EntityFold:
                 self._one_event(history, row, applies)
             elif applies and self._deltas[row]:
                 history.add_label(int(columns.time_ms[row]), int(self._deltas[row]))
-        blob = history.to_blob() if self._changes(rows) else before
+        blob = history.to_blob() if self.keep and self._changes(rows) else before
         return before if blob == before else blob
 
     def _changes(self, rows: list[int]) -> bool:

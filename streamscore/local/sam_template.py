@@ -29,11 +29,21 @@ def sam_template(built: Template, build: Path, environments: Mapping[str, Mappin
                 "CodeUri": str(build / name),
                 "Layers": common["Layers"] + own.get("Layers", []),
                 "Environment": {"Variables": dict(environments[name])},
+                "Events": _routes(own),
             }
         else:
             continue
         resources[name] = {"Type": resource["Type"], "Properties": properties}
     return {"Transform": built["Transform"], "Resources": resources}
+
+
+def _routes(function: Template) -> Template:
+    """The function's routes, on an HTTP API that nothing but the routes describes (no IAM, no log)."""
+    routes = {name: event for name, event in function.get("Events", {}).items() if event["Type"] == "HttpApi"}
+    return {
+        name: event | {"Properties": {k: v for k, v in event["Properties"].items() if k != "ApiId"}}
+        for name, event in routes.items()
+    }
 
 
 def environments(

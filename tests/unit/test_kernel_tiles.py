@@ -169,6 +169,18 @@ def test_both_paths_write_the_same_bytes(records, exact):
     assert fast.blobs == plain.blobs
 
 
+@given(records=histories(), exact=st.integers(1, 5))
+def test_features_alone_are_those_of_a_fold_that_keeps_and_change_no_state(records, exact):
+    of = spec(exact, FEATURES + MEANS)
+    events = [record for record in records if isinstance(record, Event)]
+    folding = Folding(of)
+    folding.fold(records)
+    before = dict(folding.blobs)
+    looked = folding.fold(events, keep=False)
+    assert folding.blobs == before
+    assert_same(looked, folding.fold(events), of)
+
+
 @given(records=histories(size=15), exact=st.integers(1, 20))
 def test_ewma_is_a_mean_with_weights_that_halve(records, exact):
     of = spec(exact, MEANS)

@@ -20,5 +20,8 @@ def test_sam_local_gets_functions_and_layers_in_plain_values() -> None:
         "CodeUri": "/build/ScoringFunction",
         "Layers": [{"Ref": "RuntimeLayer"}, {"Ref": "OnnxLayer"}],
         "Environment": {"Variables": {"STATE_TABLE": "table of Scoring"}},
+        "Events": {},
     }
+    predict = made["Resources"]["ScoringApiFunction"]["Properties"]["Events"]["Predict"]
+    assert predict == {"Type": "HttpApi", "Properties": {"Method": "POST", "Path": "/predict"}}
     assert made["Resources"]["OnnxLayer"]["Properties"]["ContentUri"] == "/build/OnnxLayer"
