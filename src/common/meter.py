@@ -47,7 +47,7 @@ class Meter:
     def kinesis_records(self, sizes: Iterable[int]) -> None:
         """Records received from the stream, by byte size: on demand their way in (rounded up) and out.
 
-        Their way in is the producer's bill; it is here because no function of ours sees the put. A record that
+        Their way in is the producer's bill; it is here as no function of ours sees the put. A record that
         is delivered again is counted again.
         """
         sizes = list(sizes)
