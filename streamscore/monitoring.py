@@ -1,11 +1,13 @@
 """Reads what a stack's monitor has stored: drift from `monitor-windows`, cost from the metered metrics."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from common.errors import InvalidInputError
+from common.prices import Price
+from common.pricing import METERED
 from monitor.compare import Comparison, compare, total
 from monitor.cost import NAMES, Cost, cost
 from monitor.store import Store
@@ -63,14 +65,23 @@ def counted(stack: Stack, version: str, since: datetime, until: datetime) -> int
     ).decided
 
 
-def metered(stack: Stack, since: datetime, until: datetime) -> Cost:
-    """What the stack's functions metered from `since` to `until`, in whole minutes (past a day, hours)."""
+def metered(stack: Stack, since: datetime, until: datetime, prices: Mapping[str, Price] = METERED) -> Cost:
+    """What the stack's functions metered from `since` to `until`, in whole minutes (past a day, hours), at
+    `prices`.
+    """
+    return cost(metered_sums(stack, since, until), prices)
+
+
+def metered_sums(
+    stack: Stack, since: datetime, until: datetime, names: Iterable[str] = NAMES
+) -> dict[tuple[str, str], float]:
+    """Sums of the stack's metrics of these names, by (service, name), over the time as in `metered`."""
     cloudwatch = stack.client("cloudwatch")
     sums: dict[tuple[str, str], float] = {}
-    for service, name, dimensions in _listed(cloudwatch, set(NAMES)):
+    for service, name, dimensions in _listed(cloudwatch, set(names)):
         value = _sum(cloudwatch, name, dimensions, since, until)
         sums[service, name] = sums.get((service, name), 0.0) + value
-    return cost(sums)
+    return sums
 
 
 def _listed(cloudwatch: Any, wanted: set[str]) -> Iterator[tuple[str, str, list[dict[str, str]]]]:

@@ -8,10 +8,16 @@ from common import pricing
 
 
 class Meter:
-    """What one invocation has used so far. Safe to use from several threads."""
+    """What one invocation has used so far. Safe to use from several threads.
 
-    def __init__(self) -> None:
+    `on_demand` says how the events stream is billed: by bytes in and out, else by PUT payload units.
+    `estimated_units` are those capacity units that no answer named: computed from item sizes by AWS's rules.
+    """
+
+    def __init__(self, *, on_demand: bool = False) -> None:
         self.usage = pricing.Usage()
+        self.estimated_units = 0.0
+        self._on_demand = on_demand
         self._lock = threading.Lock()
 
     def add(self, **amounts: float) -> None:
@@ -23,7 +29,9 @@ class Meter:
     def dynamodb_write(self, response: Mapping[str, Any], *, items: Iterable[int] = ()) -> None:
         """A write's `ConsumedCapacity` (ask for TOTAL); where there is none, from the items' byte sizes."""
         units = pricing.consumed_units(response)
-        self.add(dynamodb_write_units=sum(map(pricing.write_units, items)) if units is None else units)
+        if units is None:
+            units = self._estimated(sum(map(pricing.write_units, items)))
+        self.add(dynamodb_write_units=units)
 
     def dynamodb_write_units(self, units: float) -> None:
         """Write units known some other way, as of a conditional write that failed (it consumes too)."""
@@ -32,12 +40,21 @@ class Meter:
     def dynamodb_read(self, response: Mapping[str, Any], *, asked: int = 1, consistent: bool = True) -> None:
         """A read's `ConsumedCapacity`; where there is none, from what was returned and asked in vain."""
         units = pricing.consumed_units(response)
-        self.add(dynamodb_read_units=_read_units(response, asked, consistent) if units is None else units)
+        if units is None:
+            units = self._estimated(_read_units(response, asked, consistent))
+        self.add(dynamodb_read_units=units)
 
     def kinesis_records(self, sizes: Iterable[int]) -> None:
-        """Records received from the stream, by byte size: their way in (rounded up) and out (not rounded)."""
+        """Records received from the stream, by byte size: on demand their way in (rounded up) and out.
+
+        Their way in is the producer's bill; it is here as no function of ours sees the put. A record that
+        is delivered again is counted again.
+        """
         sizes = list(sizes)
-        self.add(kinesis_in_kb=sum(map(pricing.kinesis_in_kb, sizes)), kinesis_out_kb=sum(sizes) / 1024)
+        if self._on_demand:
+            self.add(kinesis_in_kb=sum(map(pricing.kinesis_in_kb, sizes)), kinesis_out_kb=sum(sizes) / 1024)
+        else:
+            self.add(kinesis_put_units=sum(map(pricing.kinesis_put_units, sizes)))
 
     def eventbridge(self, sizes: Iterable[int]) -> None:
         """Entries put on a bus, by size in bytes."""
@@ -58,6 +75,11 @@ class Meter:
     def logged(self, size: int) -> None:
         """Bytes written to the log."""
         self.add(log_kb=size / 1024)
+
+    def _estimated(self, units: float) -> float:
+        with self._lock:
+            self.estimated_units += units
+        return units
 
 
 def _read_units(response: Mapping[str, Any], asked: int, consistent: bool) -> float:

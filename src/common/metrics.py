@@ -174,7 +174,18 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("InvocationsFailed", "Count", _ALL, "Invocations that raised."),
     Metric("EstimatedCostUSD", "None", _ALL, "What the invocation cost, by list price."),
-    Metric("WastedCostUSD", "None", _ALL, "Of that, for invocations that raised and are repeated."),
+    Metric(
+        "WastedCostUSD",
+        "None",
+        _ALL,
+        "Of that, for invocations that raised, and the part of those that returned records unfinished.",
+    ),
+    Metric(
+        "CapacityUnitsEstimated",
+        "Count",
+        _ALL,
+        "Capacity units that DynamoDB named in no answer: computed from item sizes.",
+    ),
     *(
         Metric(f"{part}CostUSD", "None", _ALL, f"Of the estimated cost, {part}'s part.")
         for part in COMPONENTS

@@ -1,7 +1,7 @@
-"""What AWS charges for what an invocation used: one dated, sourced table and pure arithmetic over it.
+"""What AWS bills an invocation for, in AWS's units and by its rounding rules. Pure; prices: common/prices.py.
 
-List prices, without free tiers, credits or volume discounts. What an account pays by the hour whatever it
-does (a stream's hourly charge, alarms, metrics, storage) is not an invocation's and is left to `estimate`.
+What an account pays by the hour or month whatever it does (shards, storage, metrics, alarms) is no
+invocation's, and is left to `streamscore estimate`.
 """
 
 import math
@@ -10,22 +10,9 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
-REGION = "us-east-1"
-AS_OF = "2026-11-24"
-_PRICE_LIST = "AWS Price List of 2026-09-11/19, read 2026-09-24"
-_KINESIS = (
-    "aws.amazon.com/kinesis/data-streams/pricing, on-demand standard; figures as published by trek10, 2023"
-)
+from common.prices import AS_OF, PRICES, REGION, Price
 
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars for one `unit`, the component of the bill it belongs to, and where the figure was read."""
-
-    component: str
-    usd: float
-    unit: str
-    source: str
+__all__ = ["AS_OF", "PRICES", "REGION", "Price"]
 
 
 @dataclass(slots=True)
@@ -36,6 +23,7 @@ class Usage:
     lambda_gb_s: float = 0.0
     dynamodb_write_units: float = 0.0
     dynamodb_read_units: float = 0.0
+    kinesis_put_units: float = 0.0
     kinesis_in_kb: float = 0.0
     kinesis_out_kb: float = 0.0
     eventbridge_events: float = 0.0
@@ -45,40 +33,12 @@ class Usage:
     log_kb: float = 0.0
 
 
-_KB_PER_GB = 1024.0 * 1024.0
-PRICES: Mapping[str, Price] = MappingProxyType(
-    {
-        "lambda_requests": Price("Lambda", 0.20e-6, "request", _PRICE_LIST),
-        "lambda_gb_s": Price("Lambda", 0.0000166667, "GB-second, x86_64, tier 1", _PRICE_LIST),
-        "dynamodb_write_units": Price(
-            "DynamoDbWrite", 0.625e-6, "write request unit, on demand", _PRICE_LIST
-        ),
-        "dynamodb_read_units": Price("DynamoDbRead", 0.125e-6, "read request unit, on demand", _PRICE_LIST),
-        "kinesis_in_kb": Price(
-            "Kinesis", 0.08 / _KB_PER_GB, "KB in, each record rounded up to 1 KB", _KINESIS
-        ),
-        "kinesis_out_kb": Price("Kinesis", 0.04 / _KB_PER_GB, "KB out, not rounded, one consumer", _KINESIS),
-        "eventbridge_events": Price(
-            "EventBridge", 1.00e-6, "custom event, each 64 KB", "aws.amazon.com/eventbridge/pricing"
-        ),
-        "s3_puts": Price(
-            "S3", 0.005e-3, "PUT, standard class", "c3x.dev/blog/s3-request-fees-explained, 2026"
-        ),
-        "s3_gets": Price(
-            "S3", 0.0004e-3, "GET, standard class", "c3x.dev/blog/s3-request-fees-explained, 2026"
-        ),
-        "http_requests": Price(
-            "HttpApi", 1.00e-6, "HTTP API request, each 512 KB", "aws.amazon.com/api-gateway/pricing"
-        ),
-        "log_kb": Price(
-            "Logs", 0.50 / _KB_PER_GB, "KB of Lambda logs ingested, first tier", "duckbill, 2025-05-01 tiers"
-        ),
-    }
-)
-COMPONENTS: tuple[str, ...] = tuple(dict.fromkeys(price.component for price in PRICES.values()))
+METERED: Mapping[str, Price] = MappingProxyType({field.name: PRICES[field.name] for field in fields(Usage)})
+"""The prices of what a function uses; each is a component, and a metric, of its own."""
+COMPONENTS: tuple[str, ...] = tuple(price.component for price in METERED.values())
 
 
-def cost_by_component(usage: Usage, prices: Mapping[str, Price] = PRICES) -> dict[str, float]:
+def cost_by_component(usage: Usage, prices: Mapping[str, Price] = METERED) -> dict[str, float]:
     """US dollars by component of the bill; components that were not used are left out.
 
     >>> cost_by_component(Usage(dynamodb_write_units=1_000_000))
@@ -93,7 +53,7 @@ def cost_by_component(usage: Usage, prices: Mapping[str, Price] = PRICES) -> dic
     return costs
 
 
-def cost_usd(usage: Usage, prices: Mapping[str, Price] = PRICES) -> float:
+def cost_usd(usage: Usage, prices: Mapping[str, Price] = METERED) -> float:
     """US dollars for everything in `usage`."""
     return math.fsum(cost_by_component(usage, prices).values())
 
@@ -116,6 +76,11 @@ def read_units(item_bytes: int, *, consistent: bool = True) -> float:
     """Read units of one item: each started 4 KB, at least one (missing too); half if eventual."""
     units = max(1, math.ceil(item_bytes / 4096))
     return float(units) if consistent else units / 2
+
+
+def kinesis_put_units(record_bytes: int) -> int:
+    """PUT payload units billed for one record put on a provisioned stream: each started 25 KB."""
+    return max(1, math.ceil(record_bytes / 25600))
 
 
 def kinesis_in_kb(record_bytes: int) -> int:

@@ -171,28 +171,45 @@ def observed[R](handler: Callable[[dict[str, Any], Any], R]) -> Callable[[dict[s
     @functools.wraps(handler)
     def invoke(event: dict[str, Any], context: Any) -> R:
         nonlocal cold
-        started, failed, init, cold = time.perf_counter(), True, _init_ms if cold else None, False
+        started, repeated, init, cold = time.perf_counter(), None, _init_ms if cold else None, False
         _begin(context)
         try:
             with tracing.invocation(_service()):
                 result = handler(event, context)
-            failed = False
+            repeated = repeated_share(event, result)
             return result
         finally:
-            _finish((time.perf_counter() - started) * 1000, init, _memory_mb(context), failed=failed)
+            _finish((time.perf_counter() - started) * 1000, init, _memory_mb(context), repeated)
 
     return invoke
 
 
 def _begin(context: Any) -> None:
     global _current  # noqa: PLW0603 - one invocation at a time is Lambda's own contract
-    _current = Meter()
+    _current = Meter(on_demand=os.environ.get("STREAM_MODE") == "ON_DEMAND")
     metrics().clear_metrics()
     logger().append_keys(request_id=getattr(context, "aws_request_id", None))
 
 
-def _finish(duration_ms: float, init_ms: float | None, memory_mb: int, *, failed: bool) -> None:
-    count("InvocationsFailed", failed)
+def repeated_share(event: Any, result: Any) -> float:
+    """The part of a batch, by number of records, that its partial reply has Lambda deliver again: all from
+    the lowest sequence number named; the whole if that is empty or unknown. Zero for any other event.
+    """
+    failures = result.get("batchItemFailures") if isinstance(result, dict) else None
+    records = event.get("Records") if failures else None
+    if not failures or not records:
+        return 0.0
+    sequences = [
+        record["kinesis"]["sequenceNumber"] if "kinesis" in record else record["dynamodb"]["SequenceNumber"]
+        for record in records
+    ]
+    places = [sequences.index(f["itemIdentifier"]) for f in failures if f["itemIdentifier"] in sequences]
+    return 1.0 - min(places, default=0) / len(records)
+
+
+def _finish(duration_ms: float, init_ms: float | None, memory_mb: int, repeated: float | None) -> None:
+    """`repeated` is the part of the work that will be done again; None if the handler raised: all of it."""
+    count("InvocationsFailed", repeated is None)
     if init_ms is not None:
         count("ColdStarts")
         measure("InitDuration", init_ms)
@@ -202,7 +219,8 @@ def _finish(duration_ms: float, init_ms: float | None, memory_mb: int, *, failed
         count(f"{component}CostUSD", usd)
     total = pricing.cost_usd(meter().usage)
     count("EstimatedCostUSD", total)
-    count("WastedCostUSD", total if failed else 0)
+    count("WastedCostUSD", total * (1.0 if repeated is None else repeated))
+    count("CapacityUnitsEstimated", meter().estimated_units)
     metrics().flush_metrics()
 
 

@@ -45,6 +45,8 @@ class Decoder:
         if len(datas) < _FEW:
             return list(map(self._judged, datas, arrivals_ms))
         found = self._quick.decode(datas, arrivals_ms)
+        if None not in found:
+            return list(found)  # type: ignore[arg-type]
         triples = zip(found, datas, arrivals_ms, strict=True)
         return [self._judged(data, at) if record is None else record for record, data, at in triples]
 

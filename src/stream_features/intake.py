@@ -30,8 +30,6 @@ def take(event: Mapping[str, Any], spec: Spec, decoder: Decoder) -> Intake:
     taken, refused = kinesis_records(event)
     raw: list[Record] = []
     records: list[Event | Label] = []
-    keys: list[Sequence[str]] = []
-    names = [entity.name for entity in spec.entities]
     datas = [record.data for record in taken]
     decoded = decoder.decode_all(datas, [record.arrival_ms for record in taken])
     if 4 * max(map(len, datas), default=0) > OUT_BUDGET_BYTES:
@@ -43,11 +41,19 @@ def take(event: Mapping[str, Any], spec: Spec, decoder: Decoder) -> Intake:
             continue
         raw.append(record)
         records.append(found)
-        keys.append(tuple(map(item_key, names, found.entities)))
     refused.sort(key=lambda r: r.record.order)
     shard, start = _shard_and_start(event)
-    delivery = Delivery(shard, start, records, [record.order for record in raw], keys)
-    return Intake(delivery, raw, refused)
+    orders = [record.order for record in raw]
+    return Intake(Delivery(shard, start, records, orders, _keys(spec, records)), raw, refused)
+
+
+def _keys(spec: Spec, records: Sequence[Event | Label]) -> list[tuple[str, ...]]:
+    """The keys of each record's items, the primary's first."""
+    columns = zip(*[record.entities for record in records], strict=True)
+    pairs = zip(spec.entities, columns, strict=False)  # no columns if there are no records
+    return list(
+        zip(*[[item_key(entity.name, value) for value in column] for entity, column in pairs], strict=True)
+    )
 
 
 def _fitting(spec: Spec, found: Decoded) -> Decoded:

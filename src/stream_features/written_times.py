@@ -37,17 +37,19 @@ _DAYS_BEFORE, _DAYS = _months()
 
 def written_ms(texts: Sequence[str]) -> tuple[Ints, Bools]:
     """Epoch milliseconds, floored, and which are certain; the others' numbers mean nothing."""
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    lengths = set(map(len, texts))
+    if len(lengths) == 1:
+        return _of_one_length(texts, lengths.pop())
     found, certain = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
-    for length in set(lengths.tolist()):
-        rows = np.flatnonzero(lengths == length)
-        same = texts if len(rows) == len(texts) else [texts[row] for row in rows.tolist()]
-        if length >= _SECOND_CHARACTERS:
-            found[rows], certain[rows] = _of_one_length(same, length)
+    for length in lengths:
+        rows = [row for row, text in enumerate(texts) if len(text) == length]
+        found[rows], certain[rows] = _of_one_length([texts[row] for row in rows], length)
     return found, certain
 
 
 def _of_one_length(texts: Sequence[str], length: int) -> tuple[Ints, Bools]:
+    if length < _SECOND_CHARACTERS:
+        return np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
     written = np.frombuffer("".join(texts).encode("ascii", "replace"), np.uint8)
     places = np.ascontiguousarray(written.reshape(-1, length).T)
     seconds_ms, whole = _seconds(places[:_SECOND_CHARACTERS])

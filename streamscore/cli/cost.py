@@ -3,52 +3,69 @@
 import json
 import math
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 import msgspec
 
-from common.pricing import AS_OF, REGION
 from monitor.cost import Cost
 from streamscore.cli._stack import stage_options, target
+from streamscore.estimate import price_file
+from streamscore.estimate.price_file import PriceTable
 from streamscore.monitoring import metered
 
 
 @click.command()
 @click.option("--hours", default=24.0, show_default=True, help="How far back to look.")
+@click.option(
+    "--prices", metavar="FILE", type=Path, help="A price table, TOML or JSON, instead of the built-in one."
+)
 @stage_options
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-def command(hours: float, stage: str | None, yes: bool, as_json: bool) -> None:
+def command(hours: float, prices: Path | None, stage: str | None, yes: bool, as_json: bool) -> None:
     """Show what was metered: list price of every invocation by component, and per million decisions.
 
     Requests, duration, capacity units, stream bytes, events, S3 and logs; not what is billed by the hour or
-    month whatever happens (a stream's hours, alarms, metrics, storage).
+    month whatever happens (a stream's hours, alarms, metrics, storage): see `streamscore estimate`. Kinesis
+    is priced as the stack's StreamMode is; capacity that DynamoDB's answers did not name is told apart.
     """
-    now = datetime.now(UTC)
-    found = metered(target(stage, yes), now - timedelta(hours=hours), now)
+    now, table = datetime.now(UTC), price_file.load(prices)
+    found = metered(target(stage, yes), now - timedelta(hours=hours), now, table.prices)
     if as_json:
         per_million = None if math.isnan(found.per_million_usd) else found.per_million_usd
         parts = found.per_million_by_component_usd if found.decisions else {}
         known = {"per_million_usd": per_million, "per_million_by_component_usd": parts}
-        click.echo(json.dumps(msgspec.to_builtins(found) | known | {"region": REGION, "prices_as_of": AS_OF}))
+        click.echo(
+            json.dumps(
+                msgspec.to_builtins(found) | known | {"region": table.region, "prices_as_of": table.as_of}
+            )
+        )
         return
-    for line in lines(found):
+    for line in lines(found, table):
         click.echo(line)
 
 
-def lines(found: Cost) -> list[str]:
+def lines(found: Cost, table: PriceTable) -> list[str]:
     """The report as text: components by falling cost."""
     by_cost = sorted(found.by_component_usd.items(), key=lambda part: -part[1])
     rows = [_row(name, usd, found.per_million_by_component_usd[name]) for name, usd in by_cost]
     return [
-        f"{found.decisions:,} decisions and {found.labels:,} labels; list prices of {REGION}, {AS_OF}",
+        f"{found.decisions:,} decisions and {found.labels:,} labels; prices of {table.region}, {table.as_of}",
         "",
         f"{'':<16}{'metered USD':>16}{'per million':>16}",
         *rows,
         _row("total", found.total_usd, found.per_million_usd),
         "",
-        f"of the total, ${found.wasted_usd:.8f} went to invocations that failed and were repeated",
+        f"of the total, ${found.wasted_usd:.8f} went to work that failed and was done again",
+        *_estimated(found),
         *(f"{service:<24}${usd:.8f}" for service, usd in found.by_service_usd.items()),
     ]
+
+
+def _estimated(found: Cost) -> list[str]:
+    """What is said of capacity that no answer named."""
+    units = found.estimated_units
+    return [f"{units:,.1f} capacity units are estimated, from item sizes"] if units else []
 
 
 def _row(name: str, usd: float, per_million: float) -> str:

@@ -133,7 +133,7 @@ def test_metered_cost_is_the_sum_of_the_metrics(monitored: MonitoredStack) -> No
         ("stream_features", "EstimatedCostUSD"): [0.25, 0.25],
         ("stream_features", "DynamoDbWriteCostUSD"): [0.5],
         ("scoring", "EstimatedCostUSD"): [0.3],
-        ("scoring", "LambdaCostUSD"): [0.3],
+        ("scoring", "LambdaDurationCostUSD"): [0.3],
         ("scoring", "DecisionsMade"): [400_000, 100_000],
     }
     for (service, name), values in sums.items():

@@ -1,5 +1,6 @@
 """The cost report against a bill computed by hand."""
 
+import dataclasses
 import math
 
 import pytest
@@ -18,10 +19,11 @@ def test_a_scripted_runs_bill_is_the_hand_computed_one() -> None:
         eventbridge_events=100,
     )
     by_hand = {
-        "Lambda": 20 * 0.20 / 1e6 + 20 * 0.150 * 1769 / 1024 * 0.0000166667,
+        "LambdaRequests": 20 * 0.20 / 1e6,
+        "LambdaDuration": 20 * 0.150 * 1769 / 1024 * 0.0000166667,
         "DynamoDbWrite": 6000 * 0.625 / 1e6,
         "DynamoDbRead": 6000 * 0.125 / 1e6,
-        "Kinesis": 10_000 / 1024 / 1024 * 0.08,
+        "KinesisIn": 10_000 / 1024 / 1024 * 0.08,
         "EventBridge": 100 * 1.00 / 1e6,
     }
     assert pricing.cost_by_component(usage) == pytest.approx(by_hand)
@@ -36,7 +38,7 @@ def test_cost_per_million_is_by_component_and_retries_are_shown_as_waste() -> No
             ("scoring", "LabelsStored"): 70,
             ("scoring", "EstimatedCostUSD"): 0.004,
             ("scoring", "DynamoDbWriteCostUSD"): 0.003,
-            ("scoring", "LambdaCostUSD"): 0.001,
+            ("scoring", "LambdaDurationCostUSD"): 0.001,
             ("stream_features", "EstimatedCostUSD"): 0.006,
             ("stream_features", "DynamoDbWriteCostUSD"): 0.006,
             ("stream_features", "WastedCostUSD"): 0.002,
@@ -44,13 +46,30 @@ def test_cost_per_million_is_by_component_and_retries_are_shown_as_waste() -> No
     )
     assert (report.decisions, report.labels) == (5000, 70)
     assert report.per_million_usd == pytest.approx(2.0)
-    assert report.per_million_by_component_usd == pytest.approx({"Lambda": 0.2, "DynamoDbWrite": 1.8})
+    assert report.per_million_by_component_usd == pytest.approx({"LambdaDuration": 0.2, "DynamoDbWrite": 1.8})
     assert report.by_service_usd == pytest.approx({"scoring": 0.004, "stream_features": 0.006})
     assert report.wasted_usd == pytest.approx(0.002)
 
 
+def test_another_table_prices_what_was_metered_by_its_own_prices() -> None:
+    sums = {
+        ("scoring", "DecisionsMade"): 1_000_000,
+        ("scoring", "EstimatedCostUSD"): 4.0,
+        ("scoring", "WastedCostUSD"): 2.0,
+        ("scoring", "DynamoDbWriteCostUSD"): 3.0,
+        ("scoring", "LambdaDurationCostUSD"): 1.0,
+    }
+    halved = dataclasses.replace(
+        pricing.PRICES["dynamodb_write_units"], usd=pricing.PRICES["dynamodb_write_units"].usd / 2
+    )
+    report = cost(sums, {**pricing.PRICES, "dynamodb_write_units": halved})
+    assert report.by_component_usd == pytest.approx({"LambdaDuration": 1.0, "DynamoDbWrite": 1.5})
+    assert (report.total_usd, report.per_million_usd) == pytest.approx((2.5, 2.5))
+    assert report.wasted_usd == pytest.approx(1.25)
+
+
 def test_without_decisions_there_is_no_price_of_one() -> None:
-    report = cost({("scoring", "EstimatedCostUSD"): 0.004, ("scoring", "LambdaCostUSD"): 0.004})
+    report = cost({("scoring", "EstimatedCostUSD"): 0.004, ("scoring", "LambdaDurationCostUSD"): 0.004})
     assert report.total_usd == 0.004
     assert math.isnan(report.per_million_usd)
 
@@ -66,4 +85,5 @@ def test_capacity_units_round_as_aws_does(size: int, writes: int, reads: float) 
 
 def test_stream_records_and_bus_entries_round_up() -> None:
     assert [pricing.kinesis_in_kb(size) for size in (1, 1024, 1025)] == [1, 1, 2]
+    assert [pricing.kinesis_put_units(size) for size in (1, 25600, 25601)] == [1, 1, 2]
     assert [pricing.eventbridge_events(size) for size in (1, 65536, 65537)] == [1, 1, 2]

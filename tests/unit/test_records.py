@@ -110,3 +110,28 @@ def test_a_key_too_long_for_kinesis_is_cut_and_hashed_as_the_whole_would_have_be
     long = "c" * 257
     digest = hashlib.md5(long.encode()).hexdigest()
     assert partition_of(long) == {"PartitionKey": long[:256], "ExplicitHashKey": str(int(digest, 16))}
+
+
+def strictly(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+
+
+base64_texts = st.text(st.sampled_from("AQRZz09/+=-_ \né"), max_size=12) | st.binary().map(
+    lambda data: base64.b64encode(data).decode()
+)
+
+
+@given(st.lists(base64_texts, max_size=6))
+def test_base64_is_read_as_strictly_as_the_standard_library_reads_it(texts):
+    entries = [entry(b"", FIRST_SEQUENCE + place) for place in range(len(texts))]
+    for one, text in zip(entries, texts, strict=True):
+        one["kinesis"]["data"] = text
+    records, refused = kinesis_records({"Records": entries})
+    expected = list(map(strictly, texts))
+    assert [record.data for record in records] == [data for data in expected if data is not None]
+    assert [int(one.record.sequence) - FIRST_SEQUENCE for one in refused] == [
+        place for place, data in enumerate(expected) if data is None
+    ]

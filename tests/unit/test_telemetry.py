@@ -92,10 +92,55 @@ def test_the_cost_is_the_meters_usage_by_list_price(capsys: pytest.CaptureFixtur
     assert document["DynamoDbWriteCostUSD"] == pytest.approx([40 * 0.625e-6])
     assert document["DynamoDbReadCostUSD"] == pytest.approx([8 * 0.125e-6])
     assert document["EventBridgeCostUSD"] == pytest.approx([3e-6])
-    assert document["KinesisCostUSD"] == pytest.approx([(3 * 0.08 + 2000 / 1024 * 0.04) / 1024**2])
-    assert document["S3CostUSD"] == pytest.approx([5e-6])
+    assert document["KinesisPutCostUSD"] == pytest.approx([2 * 0.014e-6])
+    assert document["S3PutCostUSD"] == pytest.approx([5e-6])
     parts = [document[f"{part}CostUSD"][0] for part in pricing.COMPONENTS if f"{part}CostUSD" in document]
     assert document["EstimatedCostUSD"] == pytest.approx([sum(parts)])
+
+
+def test_an_on_demand_stream_is_billed_by_kilobytes_instead(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        telemetry.meter().kinesis_records([500, 1500])
+
+    monkeypatch.setenv("STREAM_MODE", "ON_DEMAND")
+    handler({}, CONTEXT)
+    document = emitted(capsys)
+    assert document["KinesisInCostUSD"] == pytest.approx([3 * 0.08 / 1024**2])
+    assert document["KinesisOutCostUSD"] == pytest.approx([2000 / 1024 * 0.04 / 1024**2])
+    assert "KinesisPutCostUSD" not in document
+
+
+def test_units_that_no_answer_named_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        telemetry.meter().dynamodb_write({}, items=[1025, 10])
+        telemetry.meter().dynamodb_write({"ConsumedCapacity": {"CapacityUnits": 9.0}})
+        telemetry.meter().dynamodb_read({"Responses": {}}, asked=2)
+
+    handler({}, CONTEXT)
+    assert emitted(capsys)["CapacityUnitsEstimated"] == [3.0 + 2.0]
+
+
+@pytest.mark.parametrize(
+    ("failed", "share"),
+    [((), 0.0), (("s3",), 0.25), (("s2", "s1"), 0.75), (("",), 1.0), (("elsewhere",), 1.0)],
+)
+def test_what_a_partial_reply_has_repeated_is_waste_in_proportion(
+    failed: tuple[str, ...], share: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in failed]}
+
+    for kind, name in (("kinesis", "sequenceNumber"), ("dynamodb", "SequenceNumber")):
+        handler({"Records": [{kind: {name: f"s{n}"}} for n in range(4)]}, CONTEXT)
+        document = emitted(capsys)
+        assert "InvocationsFailed" not in document
+        wasted = document.get("WastedCostUSD", [0.0])[0]
+        assert wasted == pytest.approx(share * document["EstimatedCostUSD"][0])
 
 
 def test_the_first_invocation_alone_bills_the_start_of_the_process(
@@ -112,7 +157,7 @@ def test_the_first_invocation_alone_bills_the_start_of_the_process(
     assert cold["ColdStarts"] == [1.0]
     assert cold["InitDuration"][0] > 0
     assert "ColdStarts" not in warm
-    assert cold["LambdaCostUSD"][0] > warm["LambdaCostUSD"][0]
+    assert cold["LambdaDurationCostUSD"][0] > warm["LambdaDurationCostUSD"][0]
 
 
 def test_an_invocation_that_raises_is_metered_as_waste(capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,7 +249,7 @@ def test_the_metrics_page_is_current() -> None:
 
 
 def test_every_field_of_usage_has_a_price_and_every_price_a_source() -> None:
-    assert set(pricing.PRICES) == set(pricing.Usage.__slots__)
+    assert set(pricing.METERED) == set(pricing.Usage.__slots__)
     assert all(price.source and price.usd > 0 for price in pricing.PRICES.values())
 
 
