@@ -77,5 +77,5 @@ def test_what_the_functions_metered_is_what_cost_reports(stack: stacks.Stack, ve
     assert found["total_usd"] > 0
     assert found["by_service_usd"]["monitor"] > 0
     assert found["total_usd"] == pytest.approx(sum(found["by_component_usd"].values()))
-    assert found["by_component_usd"]["Lambda"] > 0
-    assert "list prices of us-east-1" in run(cost.command)
+    assert found["by_component_usd"]["LambdaDuration"] > 0
+    assert "; prices of us-east-1, " in run(cost.command)
