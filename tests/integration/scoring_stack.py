@@ -149,3 +149,15 @@ def deliver(wiring: Wiring, *records: dict[str, Any], remaining_ms: float = 60_0
     """Run a batch; the sequence numbers it wants again."""
     reply = run(wiring, {"Records": list(records)}, lambda: remaining_ms)
     return [failure["itemIdentifier"] for failure in reply["batchItemFailures"]]
+
+
+@pytest.fixture
+def fresh_stack(
+    emulator: emulators.Emulator,
+    client: Callable[[str], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[ScoringStack]:
+    """One for each test, its code in `tmp_path`. A module takes it as its own by `stack = fresh_stack`."""
+    with scoring_stack(emulator, client, tmp_path, monkeypatch) as made:
+        yield made

@@ -10,16 +10,15 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streamscore.local.emulator import Emulator
 from tests.faulty_edge import Edge, Fault
-from tests.integration.scoring_stack import ScoringStack, scoring_stack
+from tests.integration.scoring_stack import ScoringStack, fresh_stack
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 WITHIN_S = 30
@@ -105,12 +104,7 @@ def lambda_() -> Iterator[Lambda]:
     made.server_close()
 
 
-@pytest.fixture
-def stack(
-    emulator: Emulator, client: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ScoringStack]:
-    with scoring_stack(emulator, client, tmp_path, monkeypatch) as made:
-        yield made
+stack = fresh_stack
 
 
 class Started:

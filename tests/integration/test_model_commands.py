@@ -3,13 +3,12 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from common.errors import InvalidInputError, ModelRefusedError, StreamscoreError
+from common.errors import InvalidInputError, ModelRefusedError
 from common.settings import code_root
 from scoring.pointers import bundle_key
 from stream_features import spec as specs
@@ -18,6 +17,7 @@ from streamscore.local.stack import Stack
 from streamscore.training import bundles, pointers
 from streamscore.training.train import Recipe, Table, fit, forest
 from tests import small_model
+from tests.integration.commands import invoke
 
 Run = Callable[..., Result]
 
@@ -26,13 +26,6 @@ Run = Callable[..., Result]
 def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run a command on the local stack; the champion pointer is gone afterwards."""
     monkeypatch.chdir(stack.state_dir.parent)
-
-    def invoke(*arguments: Any) -> Result:
-        result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
-        if result.exception and not isinstance(result.exception, StreamscoreError | SystemExit):
-            raise result.exception
-        return result
-
     yield invoke
     prefix = stack.outputs["PointerPrefix"]
     if pointers.read(stack.client("ssm"), prefix):

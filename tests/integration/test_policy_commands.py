@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from common.errors import InvalidInputError, ModelRefusedError, StreamscoreError
+from common.errors import InvalidInputError, ModelRefusedError
 from common.settings import Settings, code_root
 from scoring.pointers import POLICY, policy_key
 from scoring.policy_file import parse
 from scoring.wiring import Wiring, wire
 from stream_features.state import Row
-from streamscore.cli.main import cli
 from streamscore.local.stack import Stack
 from streamscore.training import pointers
+from tests.integration.commands import invoke
 from tests.integration.scoring_stack import NOW_MS, deliver, record
 
 Run = Callable[..., Result]
@@ -43,13 +43,6 @@ any = [{ entity = "customer", in = "watched" }]
 def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run a command on the local stack; the policy's pointer is gone afterwards."""
     monkeypatch.chdir(stack.state_dir.parent)
-
-    def invoke(*arguments: Any) -> Result:
-        result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
-        if result.exception and not isinstance(result.exception, StreamscoreError | SystemExit):
-            raise result.exception
-        return result
-
     yield invoke
     name = f"{stack.outputs['PointerPrefix']}/policy"
     stack.client("ssm").put_parameter(Name=name, Value="{}", Type="String", Overwrite=True)

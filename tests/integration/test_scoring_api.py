@@ -15,18 +15,17 @@ from scoring.endpoints import MAX_EVENTS, Endpoints
 from streamscore.local.emulator import Emulator
 from tests import small_model
 from tests.integration.scoring_calls import call, event, http, store_history, vector
-from tests.integration.scoring_stack import ScoringStack, deliver, label, record, row, scoring_stack
+from tests.integration.scoring_stack import (
+    ScoringStack,
+    deliver,
+    fresh_stack,
+    label,
+    record,
+    row,
+    scoring_stack,
+)
 
-
-@pytest.fixture
-def stack(
-    emulator: Emulator,
-    client: Callable[[str], Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[ScoringStack]:
-    with scoring_stack(emulator, client, tmp_path, monkeypatch) as made:
-        yield made
+stack = fresh_stack
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,8 @@
 """What the API decides is stored before it is told, and the first decision about an id stands."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,18 +11,17 @@ from scoring.endpoints import Endpoints
 from streamscore.local.emulator import Emulator
 from tests.faulty_edge import READ, WRITE, Edge, Fault
 from tests.integration.scoring_calls import call, event, http, vector
-from tests.integration.scoring_stack import NOW_MS, ScoringStack, deliver, label, record, row, scoring_stack
+from tests.integration.scoring_stack import (
+    NOW_MS,
+    ScoringStack,
+    deliver,
+    fresh_stack,
+    label,
+    record,
+    row,
+)
 
-
-@pytest.fixture
-def stack(
-    emulator: Emulator,
-    client: Callable[[str], Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[ScoringStack]:
-    with scoring_stack(emulator, client, tmp_path, monkeypatch) as made:
-        yield made
+stack = fresh_stack
 
 
 @pytest.fixture

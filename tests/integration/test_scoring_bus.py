@@ -1,13 +1,12 @@
 """Reviews and blocks reach the bus whatever becomes of it, and it holds up nothing."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streamscore.local.emulator import Emulator
 from tests.integration.scoring_faults import (
     DEAD,
     HUGE,
@@ -19,15 +18,16 @@ from tests.integration.scoring_faults import (
     dead_bus,
     fail,
 )
-from tests.integration.scoring_stack import ScoringStack, deliver, label, record, row, scoring_stack
+from tests.integration.scoring_stack import (
+    ScoringStack,
+    deliver,
+    fresh_stack,
+    label,
+    record,
+    row,
+)
 
-
-@pytest.fixture
-def stack(
-    emulator: Emulator, client: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ScoringStack]:
-    with scoring_stack(emulator, client, tmp_path, monkeypatch) as made:
-        yield made
+stack = fresh_stack
 
 
 def test_entries_the_bus_refuses_are_put_again_and_the_others_are_not(stack: ScoringStack) -> None:

@@ -1,6 +1,6 @@
 """When AWS says no: nothing is lost, nothing is decided twice, and the shard moves on as soon as it can."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +9,15 @@ import pytest
 from common.errors import NoAnswerError, ServiceError
 from scoring.objects import pointer_reader
 from stream_features.state import LabelRow
-from streamscore.local.emulator import Emulator
 from tests.integration.scoring_faults import (
     HUGE,
     NO_TIME_MS,
     between_tables,
     throttle,
 )
-from tests.integration.scoring_stack import ScoringStack, deliver, label, record, row, scoring_stack
+from tests.integration.scoring_stack import ScoringStack, deliver, fresh_stack, label, record, row
 
-
-@pytest.fixture
-def stack(
-    emulator: Emulator, client: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ScoringStack]:
-    with scoring_stack(emulator, client, tmp_path, monkeypatch) as made:
-        yield made
+stack = fresh_stack
 
 
 def test_a_throttled_write_returns_the_lowest_record_that_holds_it(stack: ScoringStack) -> None:

@@ -1,6 +1,6 @@
 """Whatever a batch holds, its other rows are decided, and what cannot be decided is not lost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from scoring.wiring import Wiring
 from stream_features import spec as specs
 from stream_features.spec import Spec
 from stream_features.state import Row
-from streamscore.local.emulator import Emulator
 from streamscore.training import bundles, pointers
 from tests import small_model
 from tests.integration.scoring_faults import (
@@ -31,19 +30,14 @@ from tests.integration.scoring_faults import (
     dead_bus,
     throttle,
 )
-from tests.integration.scoring_stack import ScoringStack, deliver, record, row, scoring_stack
+from tests.integration.scoring_stack import ScoringStack, deliver, fresh_stack, record, row
 
 MISSING = float("nan")
 BROKEN = "kwk="  # MessagePack of another shape
 FIELDS = 500
 
 
-@pytest.fixture
-def stack(
-    emulator: Emulator, client: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ScoringStack]:
-    with scoring_stack(emulator, client, tmp_path, monkeypatch) as made:
-        yield made
+stack = fresh_stack
 
 
 def unreadable(sequence: int) -> dict[str, Any]:

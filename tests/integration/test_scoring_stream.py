@@ -2,9 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,22 +12,20 @@ from common.errors import InvalidInputError
 from scoring import pointers as pointer_values
 from scoring.pointers import Pointer, bundle_key, model_key
 from scoring.reasons import explain
-from streamscore.local.emulator import Emulator
 from tests import small_model
-from tests.integration.scoring_stack import ScoringStack, deliver, label, record, row, scoring_stack
+from tests.integration.scoring_stack import (
+    ScoringStack,
+    deliver,
+    fresh_stack,
+    label,
+    record,
+    row,
+)
 
 HIGH, LOW = 900.0, 1.0
 
 
-@pytest.fixture
-def stack(
-    emulator: Emulator,
-    client: Callable[[str], Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[ScoringStack]:
-    with scoring_stack(emulator, client, tmp_path, monkeypatch) as made:
-        yield made
+stack = fresh_stack
 
 
 def test_a_row_becomes_the_decision_its_score_and_the_policy_say(stack: ScoringStack, tmp_path: Path) -> None:
