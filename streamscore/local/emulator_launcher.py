@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import emulator_kinesis  # beside this script
 from ministack.app import main
 from ministack.services import _dynamodb_keywords, dynamodb, kinesis
 
@@ -177,6 +178,8 @@ if __name__ == "__main__":
         meter_partiql_by_size()
         meter_batch_get_item()
         parse_partiql_once()
+        emulator_kinesis.bound_reads()
+        emulator_kinesis.keep_parents()
     if os.environ.get("STREAMSCORE_BELL"):
         ring_when_streams_change(os.environ["STREAMSCORE_BELL"])
     main()
