@@ -25,9 +25,9 @@ def alarm_state(
     """The alarm's state at `now_s`: ALARM if as many of its newest periods are bad as it asks for, else OK.
 
     `points` are its metric's with exactly its dimensions, `statistic` what it makes of one period's (None:
-    nothing). Periods end now and are (end - period, end]; what is newer counts for the newest. A period without
-    data is bad, good or passed over, as the alarm says; with none at all, `ignore` leaves the state as it is and
-    `missing` makes it INSUFFICIENT_DATA. AWS also looks a little further back for data; this does not.
+    nothing). Periods end now and are (end - period, end]; what is newer counts for the newest. A period
+    without data is bad, good or passed over, as the alarm says; with none at all, `ignore` leaves the state
+    as it is and `missing` makes it INSUFFICIENT_DATA. AWS also looks further back for data; this does not.
     """
     looked_at = int(alarm["EvaluationPeriods"])
     values = [statistic(some) for some in _by_period(points, int(alarm["Period"]), looked_at, now_s)]
