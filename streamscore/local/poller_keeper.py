@@ -21,7 +21,7 @@ from streamscore.local.poller_process import Settings
 
 log = logging.getLogger(__name__)
 
-_UP_WITHIN_S = 30.0
+_UP_WITHIN_S = 120.0
 _LOOK_S = 0.02
 
 
