@@ -115,7 +115,7 @@ METRICS: tuple[Metric, ...] = (
         "ModelSwapped", "Count", _SCORING, "Times a newly named bundle (champion, challenger) came into use."
     ),
     Metric(
-        "ModelRefused",
+        "ModelRejected",
         "Count",
         _SCORING,
         "Times a bundle (champion, challenger) failed its check and the running one stayed.",

@@ -87,7 +87,7 @@ def compare(bundle: Bundle, window: Sketch) -> Comparison:
             window.layout.score, bundle.score.counts, window.part("score"), window.part("score_moments")
         ),
         features=tuple(rows),
-        labels=_labels(window) if window.labelled > 0 else None,
+        labels=labels_of(window) if window.labelled > 0 else None,
     )
 
 
@@ -126,7 +126,8 @@ def _shift(moments: Counts, count: int) -> tuple[float, float]:
     return mean, math.sqrt(max(0.0, square - mean * mean))
 
 
-def _labels(window: Sketch) -> Labels:
+def labels_of(window: Sketch) -> Labels:
+    """How the labels counted in a sketch fared; of any layout."""
     negatives, positives = window.label_counts()
     score_sums = window.part("label_scores").reshape(2, -1)[:, :-1] / SCORE_STEPS
     by_decision = window.part("label_decisions").reshape(2, -1)

@@ -112,7 +112,7 @@ def _scored(serving: Serving, spec: Spec | None, batch: Batch) -> tuple[Model | 
     try:
         scores = model.scores(batch.features[:, columns])
     except ModelRefusedError as error:
-        count("ModelRefused")
+        count("ModelRejected")
         count("ModelMissing", rows)
         logger().error("champion did not score", extra={"error": str(error), "version": model.version})
         return None, MODEL_UNAVAILABLE, None

@@ -22,7 +22,7 @@ REREAD_S = (45.0, 60.0)
 RETRY_S = (3.0, 5.0)
 """The same where there is no model to score with, or a policy to obey, because it could not be read."""
 
-_MODELS = Counted("ModelSwapped", "ModelRefused")
+_MODELS = Counted("ModelSwapped", "ModelRejected")
 _POLICIES = Counted("PolicySwapped", "PolicyRefused")
 
 
