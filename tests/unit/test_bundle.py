@@ -77,13 +77,14 @@ def graph(
 ) -> bytes:
     """A little graph that is nearly a model."""
     names = [f"p{n}" for n in range(outputs)]
+    kind = TensorProto.INT64 if operator == "ArgMax" else TensorProto.FLOAT
     nodes = [helper.make_node(operator, ["x"], [n], domain=domain, **attributes) for n in names]
     made = helper.make_model(
         helper.make_graph(
             nodes,
             "g",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, width])],
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in names],
+            [helper.make_tensor_value_info(n, kind, None) for n in names],
         ),
         opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("elsewhere", 1)],
         ir_version=10,
