@@ -7,6 +7,7 @@ ModelRefusedError.
 
 import hashlib
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -15,6 +16,12 @@ from common.errors import ModelRefusedError
 FORMAT = 1
 MODEL_FILE, BUNDLE_FILE = "model.onnx", "bundle.json"
 VERSION_DIGITS = 16
+
+
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Hash = Annotated[str, msgspec.Meta(pattern=f"^[0-9a-f]{{{VERSION_DIGITS}}}$")]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Length = Annotated[float, msgspec.Meta(ge=0.0)]
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,9 +33,9 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     edges: tuple[float, ...]
-    counts: tuple[int, ...]
+    counts: tuple[Count, ...]
     mean: float = 0.0
-    std: float = 0.0
+    std: Length = 0.0
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +44,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     name: str
-    definition: str
+    definition: Hash
     median: float | None
     baseline: Baseline
 
@@ -56,27 +63,31 @@ class Period(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     since: str
     until: str
-    rows: int
-    positives: int
+    rows: Count
+    positives: Count
 
 
 class Conversion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The proof that ONNX Runtime gives the scores of what was trained, over `rows` rows."""
 
-    rows: int
-    max_difference: float
-    flips: int
+    rows: Count
+    max_difference: Length
+    flips: Count
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The content of `bundle.json`. `score` is the baseline of the scores over the test period."""
+    """The content of `bundle.json`. `score` is the baseline of the scores over the test period.
+
+    The version is the hash of everything else, so a field that is added must be left out where it is not
+    known (UNSET): with a default it would change the version of every bundle that is registered.
+    """
 
     format: int = FORMAT
-    version: str = ""
+    version: Hash = ""
     estimator: str
-    spec_sha256: str
-    model_sha256: str
-    features: tuple[Feature, ...]
+    spec_sha256: Sha256
+    model_sha256: Sha256
+    features: Annotated[tuple[Feature, ...], msgspec.Meta(min_length=1)]
     score: Baseline
     thresholds: Thresholds
     train: Period

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.bundle import Thresholds
+from scoring.policy_gate import Gate
 
 Action = Literal["approve", "review", "block"]
 ACTIONS: tuple[Action, ...] = ("approve", "review", "block")
@@ -69,7 +70,7 @@ class Rule(NamedTuple):
 
 class Policy(NamedTuple):
     """A parsed policy. `version` is the beginning of its text's sha256; `thresholds` are by model version;
-    `monitoring` holds the tables that only the monitor reads.
+    `monitoring` holds the tables that only the monitor reads, `gate` what `promote` asks of a model.
     """
 
     version: str
@@ -81,6 +82,7 @@ class Policy(NamedTuple):
     daily_review_capacity: int | None = None
     force: Action | None = None
     monitoring: Mapping[str, Mapping[str, Any]] = {}
+    gate: Gate = Gate()
     source: str = "policy.toml"
 
     def limits(self, model_version: str, proposed: Thresholds) -> Thresholds:

@@ -9,6 +9,7 @@ from common.errors import InvalidInputError
 from scoring.bundle import Thresholds
 from scoring.policy import ACTIONS, CONTROL, FORCE, SHADOW, Action, Policy, Rule, Value
 from scoring.policy_conditions import Lists, conditions, is_finite, shown, values
+from scoring.policy_gate import gate
 from stream_features.spec_source import Source, Table
 
 VERSION_DIGITS = 16
@@ -24,6 +25,7 @@ POLICY_KEYS = frozenset(
         "thresholds",
         "lists",
         "rule",
+        "gate",
         *MONITORING,
     }
 )
@@ -47,6 +49,7 @@ def parse(text: str, name: str = "policy.toml") -> Policy:
         lists=lists,
         rules=_rules(source, lists),
         monitoring={name: _monitoring(top, name) for name in MONITORING if name in source.toml},
+        gate=gate(source),
         source=name,
     )
 

@@ -26,12 +26,13 @@ class Change(NamedTuple):
 
 def parts(policy: Policy) -> dict[str, str]:
     """Everything in it, in words, by what it is."""
-    capacity = policy.daily_review_capacity
+    capacity, gate = policy.daily_review_capacity, policy.gate
     return {
         "force": policy.force or "none",
         "fallback": policy.fallback,
         "control share": f"{policy.control_share:g}",
         "daily review capacity": "not given" if capacity is None else str(capacity),
+        "gate": f"{gate.matured_labels:,} matured labels, {gate.model_mb:g} MB, {gate.row_ms:g} ms a row",
         **{
             f"thresholds of {version}": f"review {limits.review:g}, block {limits.block:g}"
             for version, limits in policy.thresholds.items()

@@ -49,29 +49,40 @@ def read(folder: Path) -> tuple[bytes, bytes, Bundle]:
 
 
 def register(s3: Any, bucket: str, folder: Path) -> Version:
-    """Put a bundle where functions can load it. Doing it again changes nothing; a version is never
-    overwritten.
+    """Put a bundle where functions can load it. Doing it again changes nothing but completes what was cut
+    short; a version is never overwritten: ModelRefusedError if other bytes lie there.
     """
     bundle_json, model, bundle = read(folder)
-    version = Version(bundle.version, bundles.sha256(bundle_json))
-    stored = fetch(s3, bucket, bundle_key(bundle.version))
-    if stored is None:  # bundle.json last: where it is, the model is
-        s3.put_object(Bucket=bucket, Key=model_key(bundle.version), Body=model)
-        s3.put_object(Bucket=bucket, Key=bundle_key(bundle.version), Body=bundle_json)
-    elif bundles.sha256(stored) != version.sha256:
-        raise ModelRefusedError(
-            f"s3://{bucket}/{bundle_key(bundle.version)} differs from {folder}; it stays as it is"
-        )
-    return version
+    for key, data in ((model_key, model), (bundle_key, bundle_json)):  # where bundle.json is, the model is
+        stored = fetch(s3, bucket, key(bundle.version))
+        if stored is None:
+            s3.put_object(Bucket=bucket, Key=key(bundle.version), Body=data)
+        elif stored != data:
+            raise ModelRefusedError(
+                f"s3://{bucket}/{key(bundle.version)} differs from {folder}; it stays as it is: if it was "
+                "damaged, delete it and register again"
+            )
+    return Version(bundle.version, bundles.sha256(bundle_json))
 
 
-def registered(s3: Any, bucket: str) -> Iterator[tuple[Version, Bundle]]:
-    """Every registered bundle that can be read, by version."""
+def registered(s3: Any, bucket: str) -> Iterator[tuple[str, Bundle | ModelRefusedError]]:
+    """Every registered version with its bundle, or why that is none."""
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="models/", Delimiter="/"):
         for prefix in page.get("CommonPrefixes", ()):
-            found = find(s3, bucket, prefix["Prefix"].split("/")[1])
-            if found is not None:
-                yield found
+            version = prefix["Prefix"].split("/")[1]
+            try:
+                found = find(s3, bucket, version)
+            except ModelRefusedError as error:
+                yield version, error
+            else:
+                if found is not None:
+                    yield version, found[1]
+
+
+def stored(s3: Any, bucket: str, version: str) -> tuple[bytes, bytes] | None:
+    """`bundle.json` and `model.onnx` of a registered version as they lie there, or None."""
+    bundle_json, model = (fetch(s3, bucket, key(version)) for key in (bundle_key, model_key))
+    return None if bundle_json is None or model is None else (bundle_json, model)
 
 
 def find(s3: Any, bucket: str, version: str) -> tuple[Version, Bundle] | None:

@@ -1,0 +1,116 @@
+"""A bundle before it becomes a champion or a challenger: found, opened, and put to the gate of its stack."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from common.errors import InvalidInputError, ModelRefusedError
+from scoring import policy_file
+from scoring.model import Model
+from scoring.pointers import CHAMPION, NOTHING, Pointer, Version
+from scoring.policy import Policy
+from stream_features.values import rfc3339_ms
+from streamscore.backtest.again import Known
+from streamscore.backtest.backtest import backtest
+from streamscore.backtest.result import Labels
+from streamscore.decided.decisions_log import Stack, decisions_log
+from streamscore.parity import served
+from streamscore.policies.published import Place, in_use
+from streamscore.promotion import gate
+from streamscore.promotion.gate import Check
+from streamscore.training import bundles, pointers
+
+LOOK_BACK_DAYS = 90
+"""Decisions of so many days are compared; the log is read no further back."""
+_DAY_MS = 86_400_000
+_TRIES = 200
+
+
+class Candidate(NamedTuple):
+    """A registered bundle, opened, and how large its model is."""
+
+    version: Version
+    model: Model
+    model_bytes: int
+
+
+def candidate(stack: Stack, version: str) -> Candidate:
+    """The registered bundle of that version; InvalidInputError if there is none, ModelRefusedError if what
+    lies there does not hold together.
+    """
+    s3, bucket = stack.client("s3"), stack.outputs["DataBucketName"]
+    found = bundles.stored(s3, bucket, version)
+    if found is None:
+        raise InvalidInputError(
+            f"{version}: neither a folder here nor a version registered in the stack; `streamscore models` "
+            "lists those that are"
+        )
+    bundle_json, onnx = found
+    model = Model.load(bundle_json, onnx)
+    return Candidate(Version(model.version, bundles.sha256(bundle_json)), model, len(onnx))
+
+
+def without_traffic(stack: Stack, asked: Candidate) -> list[Check]:
+    """The checks that need no decisions: what a challenger must pass, and a first champion."""
+    bundle = asked.model.bundle
+    return [
+        gate.conversion(bundle),
+        gate.features(bundle, served.running_spec(stack)),
+        gate.budget(asked.model_bytes, row_ms(asked.model), _policy(stack).gate),
+    ]
+
+
+def against_champion(stack: Stack, asked: Candidate, now_ms: int) -> list[Check]:
+    """The checks that compare it with the champion on recorded decisions; none where there is no champion."""
+    pointer = champion(stack)
+    if pointer is None:
+        return []
+    labels = compared(stack, asked.model, pointer.version, now_ms)
+    if labels is None:
+        seen = f"the champion {pointer.version} cannot be read, so nothing can be compared with it"
+        return [Check("coverage", False, seen, "go back with `streamscore rollback`, or use --force")]
+    found = gate.coverage(labels, _policy(stack).gate, pointer.version)
+    return [found, *gate.performance(labels)] if found.held else [found]
+
+
+def compared(stack: Stack, model: Model, champion: str, now_ms: int) -> Labels | None:
+    """What matured labels say of the champion's decisions and of the model in its place: of events after both
+    models' training. None if the champion's bundle cannot be read.
+    """
+    found = bundles.find(stack.client("s3"), stack.outputs["DataBucketName"], champion)
+    if found is None:
+        return None
+    unseen_ms = max(rfc3339_ms(bundle.train.until, "train.until") for bundle in (found[1], model.bundle))
+    log = decisions_log(stack, now_ms - LOOK_BACK_DAYS * _DAY_MS)
+    fair = (one for one in log if one.decision.model == champion and one.decision.event_time_ms >= unseen_ms)
+    known = Known(lambda sha: served.specs(stack, [sha]).get(sha), lambda _: None, lambda _: None)
+    return backtest(fair, known, model, _policy(stack)).labels
+
+
+def row_ms(model: Model) -> float:
+    """CPU time to score one row, in ms: the mean of many after a few."""
+    row = model.medians()[np.newaxis, :]
+    for _ in range(_TRIES // 10):
+        model.scores(row)
+    start_s = time.process_time()
+    for _ in range(_TRIES):
+        model.scores(row)
+    return (time.process_time() - start_s) * 1000 / _TRIES
+
+
+def champion(stack: Stack) -> Pointer | None:
+    """The champion's pointer; None if there is none, or none that can be read, or it points to nothing."""
+    try:
+        pointer = pointers.read(stack.client("ssm"), stack.outputs["PointerPrefix"], CHAMPION)
+    except ModelRefusedError:
+        return None
+    return None if pointer is None or pointer.current == NOTHING else pointer
+
+
+def _policy(stack: Stack) -> Policy:
+    outputs = stack.outputs
+    place = Place(
+        stack.client("s3"), stack.client("ssm"), outputs["DataBucketName"], outputs["PointerPrefix"]
+    )
+    return policy_file.parse(in_use(place).text, "the policy in use")
