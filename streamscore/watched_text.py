@@ -147,7 +147,8 @@ def _labels(labels: Labels) -> str:
     money = f", amount caught {caught}, missed {missed}, flagged wrongly {wrongly}" if any(amounts) else ""
     return (
         f"{labels.labelled:,} labels, {labels.positives:,} positive ({_percent(labels.label_rate)}): "
-        f"ROC AUC {_number(auc.value, 3)} ± {_number(auc.error, 3)} (noise {_number(labels.roc_auc_noise, 3)}), "
+        f"ROC AUC {_number(auc.value, 3)} ± {_number(auc.error, 3)} "
+        f"(noise {_number(labels.roc_auc_noise, 3)}), "
         f"average precision {_number(precision.value, 3)} ± {_number(precision.error, 3)}, "
         f"precision {_percent(labels.precision)} and recall {_percent(labels.recall)} of review or block, "
         f"Brier {_number(labels.brier, 4)}, MAE {_number(labels.mae, 4)}, RMSE {_number(labels.rmse, 4)}, "

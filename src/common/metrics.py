@@ -170,8 +170,8 @@ METRICS: tuple[Metric, ...] = (
         "ScoreDrifted",
         "None",
         _SCHEDULE,
-        "1 if the scores, the prediction rate, or the label rate of matured decisions are past a threshold of "
-        "`[drift.alert]` or `[performance.alert]` and beyond noise, else 0.",
+        "1 if the scores, the prediction rate, or the label rate of matured decisions are past a threshold "
+        "of `[drift.alert]` or `[performance.alert]` and beyond noise, else 0.",
         "> 0",
     ),
     Metric(

@@ -16,8 +16,8 @@ from streamscore.watched_text import as_data, lines
 @stage_options
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 def command(hours: float, version: str, stage: str | None, yes: bool, as_json: bool) -> None:
-    """Compare recent decisions with the same hours last week, or the model's baseline; performance once labels
-    have matured.
+    """Compare recent decisions with the same hours last week, or the model's baseline; performance once
+    labels have matured.
 
     Drift (*) is what is past a threshold of the policy and beyond what sampling explains ("noise").
     """
