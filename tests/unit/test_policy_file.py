@@ -133,11 +133,7 @@ per_million_usd = 25
     assert policy.thresholds["abc"].block == 0.5
     assert [(str(v.value), v.until_ms) for v in policy.lists["x"]] == [("a", FOREVER_MS), ("1.5", 86_400_000)]
     watch = policy.monitoring
-    assert (watch.drift.reference, watch.drift.alert.psi, watch.drift.alert.missing) == (
-        "baseline",
-        0.25,
-        0.05,
-    )
+    assert (watch.drift.reference, watch.drift.alert) == ("baseline", DriftLimits(psi=0.25))
     assert watch.drift.retrain == DriftWatch().retrain
     assert (watch.performance.amount, watch.cost.per_million_usd) == ("amount", 25.0)
     assert policy.force is None
