@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,42 @@ def still_runs(pid: int) -> bool:
         return ProcessIdentity.of(pid).alive()
     except psutil.NoSuchProcess:
         return False
+
+
+def alarm_after(endpoint: str, *points: tuple[str, float]) -> str:
+    """The state of an alarm on what service `mine` counts, after points of some services."""
+    cloudwatch, name = client_of(endpoint, "cloudwatch"), f"a{uuid4().hex}"
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace=name,
+        MetricName="Failed",
+        Dimensions=[{"Name": "service", "Value": "mine"}],
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=2,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    for service, ago_s in points:
+        datum = {
+            "MetricName": "Failed",
+            "Dimensions": [{"Name": "service", "Value": service}],
+            "Timestamp": time.time() - ago_s,
+            "Value": 1,
+        }
+        cloudwatch.put_metric_data(Namespace=name, MetricData=[datum])
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    state: str = alarm["StateValue"]
+    return state
+
+
+def test_an_alarm_looks_at_its_own_dimensions_period_by_period(emulator: emulators.Emulator) -> None:
+    assert alarm_after(emulator.endpoint, ("other", 0), ("other", 70)) == "OK"
+    assert alarm_after(emulator.endpoint, ("mine", 0)) == "OK"
+    assert alarm_after(emulator.endpoint, ("mine", 70), ("mine", 0)) == "ALARM"
+
+
+def test_upstream_still_takes_any_dimensions_and_all_periods_as_one(shipped: emulators.Emulator) -> None:
+    assert alarm_after(shipped.endpoint, ("other", 0)) == "ALARM"
+    assert alarm_after(shipped.endpoint, ("mine", 0)) == "ALARM"
