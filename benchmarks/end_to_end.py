@@ -153,7 +153,7 @@ def decisions(stack: Stack) -> Iterator[dict[str, Any]]:
 
 def cpu_seconds(stack: Stack) -> dict[str, float]:
     """CPU so far of every process of the stack, by what it is, and of the producer."""
-    named = {pid: name for name, pid in stack.stats()["processes"].items()}
+    named = {pid: name for name, pids in stack.stats()["processes"].items() for pid in pids}
     functions = {
         stack.outputs[key]: key.removesuffix("FunctionName") for key in stack.outputs if "FunctionName" in key
     }

@@ -140,6 +140,19 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "ChallengerFailed", "Count", _SCORING, "Rows the challenger could not score; decided all the same."
     ),
+    Metric(
+        "ChallengerAgreed",
+        "Count",
+        _SCORING,
+        "Decisions made for the first time that would have been the same with the challenger as champion.",
+    ),
+    Metric("ChallengerFlips", "Count", _SCORING, "Those that would have been others."),
+    Metric(
+        "ChallengerAlerts",
+        "Count",
+        _SCORING,
+        "Those the challenger would have reviewed or blocked; compare DecisionsReviewed + DecisionsBlocked.",
+    ),
     Metric("WindowsClosed", "Count", _MONITOR, "Tumbling windows written to monitor-windows."),
     Metric(
         "WindowsClosedEarly",

@@ -45,7 +45,7 @@ def deploy(clients: Clients, name: str, template_path: Path, proxy_url: str, sha
     return Deployed(
         outputs=outputs,
         functions=tuple(_functions(clients, processed, physical)),
-        mappings=tuple(_mappings(clients, processed, physical)),
+        mappings=tuple(_mappings(clients, processed, physical, _disabled_mappings(source))),
     )
 
 
@@ -153,12 +153,30 @@ def _functions(clients: Clients, processed: Template, physical: dict[str, str]) 
     return functions
 
 
-def _mappings(clients: Clients, processed: Template, physical: dict[str, str]) -> list[Mapping]:
+def _disabled_mappings(template: Template) -> set[str]:
+    """Logical ids of the mappings that the template itself turns off, whatever the parameters say."""
+    return {
+        f"{name}{event_name}"
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+        for event_name, event in resource["Properties"].get("Events", {}).items()
+        if event.get("Properties", {}).get("Enabled") is False
+    }
+
+
+def _mappings(
+    clients: Clients, processed: Template, physical: dict[str, str], disabled: set[str]
+) -> list[Mapping]:
     mappings = []
     for name, mapping_id, declared in _of_kind(processed, MAPPING_KIND, physical):
         # After a deployment with Enabled: false it still reads Enabled; the emulator must never poll it.
         clients("lambda").update_event_source_mapping(UUID=mapping_id, Enabled=False)
         mappings.append(
-            read_mapping(name, declared, clients("lambda").get_event_source_mapping(UUID=mapping_id))
+            read_mapping(
+                name,
+                declared,
+                clients("lambda").get_event_source_mapping(UUID=mapping_id),
+                enabled=name not in disabled,
+            )
         )
     return mappings

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import emulator_kinesis  # beside this script
 from ministack.app import main
 from ministack.services import _dynamodb_keywords, cloudwatch, dynamodb, kinesis
 
@@ -215,6 +216,8 @@ if __name__ == "__main__":
         meter_partiql_by_size()
         meter_batch_get_item()
         parse_partiql_once()
+        emulator_kinesis.bound_reads()
+        emulator_kinesis.keep_parents()
         evaluate_alarms_as_aws_does()
     if os.environ.get("STREAMSCORE_BELL"):
         ring_when_streams_change(os.environ["STREAMSCORE_BELL"])

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from streamscore.local import emulator as emulators
+from streamscore.local import reshard
 from streamscore.local.processes import ProcessIdentity
 from tests.conftest import client_of, poll_until
 
@@ -115,6 +116,11 @@ def test_the_mends_are_still_needed(shipped: emulators.Emulator) -> None:
         RequestItems={table: {"Keys": [{"pk": {"S": "a"}}]}}, ReturnConsumedCapacity="TOTAL"
     )
     assert "ConsumedCapacity" not in read
+    kinesis, name = client_of(shipped.endpoint, "kinesis"), f"s{uuid4().hex}"
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    poll_until(lambda: kinesis.list_shards(StreamName=name)["Shards"], "the stream is active")
+    parent = reshard.split(kinesis, name)
+    assert parent not in {shard["ShardId"] for shard in kinesis.list_shards(StreamName=name)["Shards"]}
 
 
 def test_it_listens_on_the_loopback_only(emulator: emulators.Emulator) -> None:
