@@ -22,6 +22,7 @@ class Settings:
     unpublished_queue: str
     events_stream: str
     pointer_prefix: str
+    pointers_reread_s: str
     log_key_secret: str
     service: str
 

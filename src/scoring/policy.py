@@ -8,13 +8,13 @@ control share of the blocks that no override made is let through. `force` comes 
 import hashlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from scoring.bundle import Thresholds
-from scoring.policy_gate import Gate
+from scoring.watch import Watch
 
 Action = Literal["approve", "review", "block"]
 ACTIONS: tuple[Action, ...] = ("approve", "review", "block")
@@ -68,9 +68,19 @@ class Rule(NamedTuple):
         return SHADOW + self.name if self.shadow else self.name
 
 
+class Gate(NamedTuple):
+    """The least matured labels on which champion and candidate are compared, the largest model in MB (10^6
+    bytes), the longest CPU time to score one row in ms.
+    """
+
+    matured_labels: int = 1000
+    model_mb: float = 50.0
+    row_ms: float = 5.0
+
+
 class Policy(NamedTuple):
     """A parsed policy. `version` is the beginning of its text's sha256; `thresholds` are by model version;
-    `monitoring` holds the tables that only the monitor reads, `gate` what `promote` asks of a model.
+    `monitoring` is what only the monitor goes by, `gate` what `promote` asks of a model.
     """
 
     version: str
@@ -81,7 +91,7 @@ class Policy(NamedTuple):
     control_share: float = 0.0
     daily_review_capacity: int | None = None
     force: Action | None = None
-    monitoring: Mapping[str, Mapping[str, Any]] = {}
+    monitoring: Watch = Watch()
     gate: Gate = Gate()
     source: str = "policy.toml"
 

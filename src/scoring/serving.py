@@ -20,10 +20,10 @@ from stream_features.spec import Spec
 NO_MODEL = "no_model"
 MODEL_UNAVAILABLE = "model_unavailable"
 
-REREAD_S = (45.0, 60.0)
-"""Pointers are read again after a time drawn from here, so that many environments do not ask at once."""
-RETRY_S = (3.0, 5.0)
-"""The same where there is no model to score with, or a policy to obey, because it could not be read."""
+RETRY_S = 5.0
+"""Pointers are read again after so long, at most, where there is no model to score with, or a policy to obey,
+because it could not be read.
+"""
 
 _MODELS = Counted("ModelSwapped", "ModelRejected")
 _POLICIES = Counted("PolicySwapped", "PolicyRefused")
@@ -48,9 +48,25 @@ class Shipped(NamedTuple):
     policy: Policy
 
 
+def pauses(most_s: float, jitter: Callable[[], float]) -> Callable[[bool], float]:
+    """How long until pointers are read again, by whether something is wanting: from 3/4 of the longest pause
+    to all of it, as `jitter` in [0, 1) has it, so that many environments do not ask at once.
+
+    >>> pause_s = pauses(60.0, lambda: 0.0)
+    >>> pause_s(False), pause_s(True)
+    (45.0, 3.75)
+    """
+
+    def pause_s(wanting: bool) -> float:
+        longest_s = min(RETRY_S, most_s) if wanting else most_s
+        return longest_s * (0.75 + 0.25 * jitter())
+
+    return pause_s
+
+
 class Pointers:
     """What the pointers lead to. All it needs of the world is given: reads of pointers and objects, a clock,
-    a random number.
+    and how long to wait until the next reading (`pauses`).
 
     `read_pointers(names)` gives the values of those that exist; both reads raise TransientError when they
     cannot tell, and `read_object(key)` ModelRefusedError when there is no such object. The policy that
@@ -64,10 +80,10 @@ class Pointers:
         read_object: Callable[[str], bytes],
         shipped: Shipped,
         clock_s: Callable[[], float],
-        jitter: Callable[[], float],
+        pause_s: Callable[[bool], float],
     ) -> None:
         self._read_pointers, self._read_object, self._shipped = read_pointers, read_object, shipped
-        self._clock_s, self._jitter = clock_s, jitter
+        self._clock_s, self._pause_s = clock_s, pause_s
         self._champion = Followed(CHAMPION, self._served_model, _MODELS, last_resort=self._model)
         self._challenger = Followed(CHALLENGER, self._served_model, _MODELS, in_reserve=False)
         self._policy = Followed(POLICY, self._read_policy, _POLICIES)
@@ -81,8 +97,7 @@ class Pointers:
         if self._clock_s() >= self._read_again_s:
             self._follow()
             self._serving = self._in_use()
-            shortest, longest = RETRY_S if self.wanting() else REREAD_S
-            self._read_again_s = self._clock_s() + shortest + (longest - shortest) * self._jitter()
+            self._read_again_s = self._clock_s() + self._pause_s(self.wanting())
         return self._serving
 
     def expire(self) -> None:

@@ -1,5 +1,6 @@
 """What must hold after a run: pure comparisons of what the stack holds with what a backfill computes."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -128,6 +129,33 @@ def vectors_equal_backfill(vectors: Vectors) -> Check:
             name, False, f"{vectors.not_served} of {events + vectors.not_served} events have no vector"
         )
     return Check(name, True, f"{events} events × {features} features, bit for bit")
+
+
+def refused_by_the_gate(failed: Collection[str]) -> Check:
+    """A challenger of which no label tells yet was refused; `failed` are the checks that did it."""
+    what = f"refused: {', '.join(failed)}" if failed else "the gate let it through"
+    return Check("challenger without labels refused by the gate", "coverage" in failed, what)
+
+
+def swapped_while_events_flowed(
+    phases: Sequence[tuple[str, Counter[str | None]]], without_model: int
+) -> Check:
+    """In each phase, after functions followed the pointer, the model that was named decided all there was.
+
+    ``phases`` are that model and who decided; between them either may have.
+    """
+    told = ", then ".join(f"{counts.total():,} by {model}" for model, counts in phases)
+    wrong = [model for model, counts in phases if not counts or set(counts) != {model}]
+    problems = [f"{model} did not decide alone while it was champion" for model in wrong]
+    if without_model:
+        problems.append(f"{without_model} events were decided without a model")
+    return Check("models swapped while events flow", not problems, "; ".join(problems) or told)
+
+
+def shadow_equals_backtest(compared: int, different: int) -> Check:
+    """What the challenger scored in shadow is what it scores when the decision is made again, bit for bit."""
+    detail = f"{different} of {compared} scores differ" if different else f"{compared:,} scores, bit for bit"
+    return Check("challenger in shadow equal to its backtest", compared > 0 and not different, detail)
 
 
 def no_process_left(alive: Collection[str]) -> Check:

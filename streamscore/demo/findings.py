@@ -1,8 +1,9 @@
 """What a run came to: the checks, and the numbers of the summary, read from the stack."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from time import time
 
 import msgspec
 import numpy as np
@@ -10,12 +11,16 @@ import numpy as np
 from common.errors import InvalidInputError
 from stream_features.spec import Spec
 from streamscore import monitoring
-from streamscore.decided.decisions_log import Stack
+from streamscore.backtest.again import Redecider
+from streamscore.decided.decisions_log import Stack, decisions_log
+from streamscore.decided.stored import Decided as Stored
 from streamscore.demo import checks, contents
 from streamscore.demo.checks import Check, Vectors
+from streamscore.demo.life import Lived
 from streamscore.demo.material import Material
-from streamscore.demo.summary import Cost, Decided, Drift, Summary, latency_of, performance_of
+from streamscore.demo.summary import Cost, Decided, Drift, Life, Summary, latency_of, performance_of
 from streamscore.producer.stream import Sent
+from streamscore.promotion import examined
 
 WINDOW = timedelta(minutes=5)
 
@@ -51,6 +56,52 @@ def numbers(stack: Stack, decided: Mapping[str, Decided], began: datetime) -> Su
         cost=_cost(stack, began),
         model=next((model for model, _ in models.most_common(1)), None),
     )
+
+
+def with_life(stack: Stack, summary: Summary, lived: Lived) -> Summary:
+    """The same with what became of champion and challenger."""
+    recorded = list(decisions_log(stack))
+    shadow = [one for one in recorded if one.decision.challenger is not None]
+    found = (
+        checks.refused_by_the_gate([check.name for check in lived.refused]),
+        checks.swapped_while_events_flowed(
+            [(model, _who(recorded, *when)) for model, when in lived.phases()],
+            sum(one.decision.model is None for one in recorded),
+        ),
+        checks.shadow_equals_backtest(*_made_again(stack, lived.challenger, shadow)),
+    )
+    challenger = examined.candidate(stack, lived.challenger)
+    by = Counter(one.decision.model for one in recorded)
+    would = [one.decision.challenger.decision for one in shadow if one.decision.challenger]
+    life = Life(
+        champion=lived.champion,
+        challenger=lived.challenger,
+        by_champion=by[lived.champion],
+        by_challenger=by[lived.challenger],
+        shadowed=len(shadow),
+        flips=sum(one.action != action for one, action in zip(shadow, would, strict=True)),
+        alerts=sum(one.action != "approve" for one in shadow),
+        challenger_alerts=sum(action != "approve" for action in would),
+        gate=tuple(examined.against_champion(stack, challenger, int(time() * 1000))),
+    )
+    return msgspec.structs.replace(summary, checks=(*summary.checks, *found), life=life)
+
+
+def _who(recorded: Sequence[Stored], since_ms: int, until_ms: float) -> Counter[str | None]:
+    """Which models made the decisions of a time."""
+    return Counter(one.decision.model for one in recorded if since_ms <= one.decision.scored_at_ms < until_ms)
+
+
+def _made_again(stack: Stack, challenger: str, shadow: Sequence[Stored]) -> tuple[int, int]:
+    """How many of the challenger's scores were computed again from the recorded vectors, and how many of them
+    differ.
+    """
+    model = examined.candidate(stack, challenger).model
+    again = Redecider(examined.known(stack), model, examined.policy(stack)).again(shadow)
+    equal = [
+        one.before.decision.challenger.score == one.score for one in again if one.before.decision.challenger
+    ]
+    return len(equal), len(shadow) - sum(equal)
 
 
 def with_check(summary: Summary, check: Check) -> Summary:

@@ -14,17 +14,18 @@ import psutil
 
 from common.errors import InvalidInputError
 from stream_features.spec import Spec
-from streamscore.demo import checks, findings, material
+from streamscore.demo import checks, findings, life, material
+from streamscore.demo.life import Lived, Stream
 from streamscore.demo.material import Material
 from streamscore.demo.summary import Summary
 from streamscore.local import stack as local
 from streamscore.local.processes import ProcessIdentity
 from streamscore.local.stack import Stack
 from streamscore.producer.records import Selection, new_trace, records
-from streamscore.producer.stream import Pace, put
+from streamscore.producer.stream import Pace
 from streamscore.progress import Progress, Step
 from streamscore.training import backfill as backfills
-from streamscore.training import bundles, pointers
+from streamscore.training import bundles
 from streamscore.training.backfill import Backfilled, backfill
 from streamscore.training.final_states import final_states
 from streamscore.training.load_state import load
@@ -34,6 +35,9 @@ from streamscore.training.train import Recipe, train
 
 TRAINED_ON = Windows(train_ms=28 * DAY_MS)
 """A demo's week has few frauds."""
+CHAMPION = Recipe(windows=TRAINED_ON)
+CHALLENGER = Recipe(windows=TRAINED_ON, positive_weight=None)
+"""The same forest, but for the weight of a fraud: both classes weigh the same."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,8 @@ def run(options: Options, progress: Progress) -> Summary:
             stack = local.up(options.root, spec=options.spec_path, port=options.port, detached=options.keep)
         ending.callback(local.down, options.root)
         prepared = _prepare(options, steps)
-        _load_and_promote(stack, options, prepared, steps)
-        summary = _replay(stack, options, prepared, steps)
+        lived = _load_and_introduce(stack, options, prepared, steps)
+        summary = _replay(stack, options, prepared, lived, steps)
         started = _processes(stack)
         if options.keep:
             ending.pop_all()
@@ -117,39 +121,45 @@ def _backfill(spec: Spec, path: Path, steps: Steps) -> Backfilled:
     return whole
 
 
-def _load_and_promote(stack: Stack, options: Options, prepared: Material, steps: Steps) -> None:
-    """History into the state table, and a model trained on the labels known when it ends."""
+def _load_and_introduce(stack: Stack, options: Options, prepared: Material, steps: Steps) -> Lived:
+    """History into the state table, and two models trained on the labels known when it ends."""
     with steps("Load history into the state", "entities") as step:
         load(stack, final_states(options.spec, prepared.path, prepared.moment_ms), advance=step.advance)
-    features, bundle = options.folder / "features.parquet", options.folder / "bundle"
-    with steps("Train a model") as step:
+    features = options.folder / "features.parquet"
+    with steps("Train champion and challenger") as step:
         known_ms = prepared.moment_ms - (options.spec.event.label_known_after_ms or 0)
         frame = backfills.to_frame(prepared.whole).filter(pl.Series(prepared.whole.time_ms <= known_ms))
         frame.write_parquet(features)
-        trained = train(features, options.spec, bundle, Recipe(windows=TRAINED_ON))
-        step.note(f"{trained.bundle.version} on {trained.bundle.train.rows:,} events")
-    with steps("Promote it"):
-        version = bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], bundle)
-        pointers.point(stack.client("ssm"), stack.outputs["PointerPrefix"], version, "demo")
+        made = [
+            train(features, options.spec, options.folder / folder, recipe).bundle
+            for folder, recipe in (("bundle", CHAMPION), ("challenger", CHALLENGER))
+        ]
+        step.note(f"{made[0].version} and {made[1].version} on {made[0].train.rows:,} events")
+    with steps("Register both, promote one, the other in shadow"):
+        for folder in ("bundle", "challenger"):
+            bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], options.folder / folder)
+        life.introduce(stack, made[0].version, made[1].version)
+    return Lived(made[0].version, made[1].version)
 
 
-def _replay(stack: Stack, options: Options, prepared: Material, steps: Steps) -> Summary:
+def _replay(stack: Stack, options: Options, prepared: Material, lived: Lived, steps: Steps) -> Summary:
     began = datetime.now(UTC)
     with steps("Start the mappings"):
         stack.start()
-    with steps("Put the live stream", "records") as step:
+    with steps("Put the live stream; promote, roll back", "records") as step:
         some = records(
             options.spec,
             read_events(prepared.path, options.spec),
             Selection(since_ms=prepared.moment_ms),
             new_trace,
         )
-        pace = Pace(rate=options.rate)
-        sent = put(stack.client("kinesis"), stack.outputs["EventsStreamArn"], some, pace, step)
+        stream = Stream(stack, options.spec, some, Pace(rate=options.rate), step)
+        life.live(stack, stream, lived, int(prepared.live.sum()))
     with steps("Wait for every decision"):
         stack.drain(timeout_s=900)  # a slow machine works off a large file long after it is put
     with steps("Check and sum up"):
-        return findings.gather(stack, options.spec, prepared, sent, began)
+        summary = findings.gather(stack, options.spec, prepared, lived.sent, began)
+        return findings.with_life(stack, summary, lived)
 
 
 def _processes(stack: Stack) -> dict[ProcessIdentity, str]:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from streamscore.demo.checks import Check, Parity
+from streamscore.promotion.gate import Check as GateCheck
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -55,6 +56,22 @@ class Cost(msgspec.Struct, frozen=True):
     by_function: dict[str, float]
 
 
+class Life(msgspec.Struct, frozen=True):
+    """What became of champion and challenger: decisions by each, and how the challenger's, in shadow, compare
+    with what was decided. `gate` is what the gate says of the challenger once labels came.
+    """
+
+    champion: str
+    challenger: str
+    by_champion: int
+    by_challenger: int
+    shadowed: int
+    flips: int
+    alerts: int
+    challenger_alerts: int
+    gate: tuple[GateCheck, ...]
+
+
 class Summary(msgspec.Struct, frozen=True):
     """Everything a run found out. It held if every check did."""
 
@@ -67,6 +84,7 @@ class Summary(msgspec.Struct, frozen=True):
     cost: Cost | None = None
     parity: tuple[Parity, ...] = ()
     model: str | None = None
+    life: Life | None = None
     seconds: dict[str, float] = {}
 
     @property

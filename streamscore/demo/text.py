@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from streamscore.demo.summary import Summary
+from streamscore.demo.summary import Life, Summary
 
 WIDTH = 26
 MOST_DRIFTED = 3
@@ -17,6 +17,8 @@ def lines(summary: Summary) -> Iterator[str]:
         yield _line("latency", f"p50 {it.p50_ms:,.0f} ms, p99 {it.p99_ms:,.0f} ms (arrival to decision)")
     if summary.performance:
         yield _line("model", f"{summary.model or 'none'}: {_performance(summary)}")
+    if summary.life:
+        yield from _life(summary.life)
     if summary.drift:
         worst = sorted(summary.drift, key=lambda drift: -drift.psi)[:MOST_DRIFTED]
         yield _line("drift (PSI)", ", ".join(f"{drift.name} {drift.psi:.3f}" for drift in worst))
@@ -27,6 +29,20 @@ def lines(summary: Summary) -> Iterator[str]:
     for check in summary.checks:
         yield _line(f"{'held  ' if check.held else 'FAILED'} {check.name}", "")
         yield f"       {check.detail}"
+
+
+def _life(life: Life) -> Iterator[str]:
+    yield _line("champion", f"{life.champion} made {life.by_champion:,} decisions, to begin and to end with")
+    share = life.flips / life.shadowed if life.shadowed else 0.0
+    yield _line(
+        "challenger",
+        f"{life.challenger} made {life.by_challenger:,}, between promotion and rollback; in shadow of "
+        f"{life.shadowed:,} it would have flipped {life.flips:,} ({share:.1%}), "
+        f"{life.challenger_alerts:,} alerts for {life.alerts:,}",
+    )
+    failed = [check.name for check in life.gate if not check.held]
+    verdict = f"refuses the challenger ({', '.join(failed)})" if failed else "lets the challenger through"
+    yield _line("gate, with labels", f"{verdict}: {'; '.join(f'{c.name} {c.seen}' for c in life.gate)}")
 
 
 def _line(name: str, value: str) -> str:

@@ -12,6 +12,7 @@ Template = dict[str, Any]
 
 LOG_KEY = "streamscore-local"
 COMPOSITE = "AWS::CloudWatch::CompositeAlarm"
+POINTERS_REREAD_S = 5
 PARAMETERS = {"Stage": "dev", "EventSources": "disabled", "StreamMode": "PROVISIONED"}
 
 
@@ -83,6 +84,11 @@ def _log_key_is_fixed(local: Template) -> None:
     secret["SecretString"] = LOG_KEY
 
 
+def _pointers_are_followed_soon(local: Template) -> None:
+    """Nobody waits a minute at their desk to see what a promotion does, and nobody pays for asking."""
+    _environment(local)["POINTERS_REREAD_S"] = str(POINTERS_REREAD_S)
+
+
 DIFFERENCES: tuple[Callable[[Template], None], ...] = (
     _code_is_on_disk,
     _wheels_are_installed,
@@ -91,6 +97,7 @@ DIFFERENCES: tuple[Callable[[Template], None], ...] = (
     _alarms_of_one_metric_only,
     _no_dashboard_and_no_budget,
     _log_key_is_fixed,
+    _pointers_are_followed_soon,
 )
 
 

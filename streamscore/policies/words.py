@@ -1,8 +1,7 @@
 """A policy in words, part by part, and what changes from one to another."""
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from scoring.policy import FOREVER_MS, Condition, Policy, Rule, Value
 from scoring.policy_conditions import shown
@@ -26,21 +25,38 @@ class Change(NamedTuple):
 
 def parts(policy: Policy) -> dict[str, str]:
     """Everything in it, in words, by what it is."""
-    capacity, gate = policy.daily_review_capacity, policy.gate
+    capacity = policy.daily_review_capacity
     return {
         "force": policy.force or "none",
         "fallback": policy.fallback,
         "control share": f"{policy.control_share:g}",
         "daily review capacity": "not given" if capacity is None else str(capacity),
-        "gate": f"{gate.matured_labels:,} matured labels, {gate.model_mb:g} MB, {gate.row_ms:g} ms a row",
+        "gate": watch_in_words(policy.gate),
         **{
             f"thresholds of {version}": f"review {limits.review:g}, block {limits.block:g}"
             for version, limits in policy.thresholds.items()
         },
         **{f"list {name}": f"{len(values)} values" for name, values in policy.lists.items()},
         **{f"rule {rule.name}": rule_in_words(rule) for rule in policy.rules},
-        **{name: json.dumps(table, default=str) for name, table in policy.monitoring.items()},
+        **{name: watch_in_words(part) for name, part in policy.monitoring._asdict().items()},
     }
+
+
+def watch_in_words(part: NamedTuple) -> str:
+    """A table of limits on a line.
+
+    >>> watch_in_words(CostWatch()), watch_in_words(CostWatch(25.0))
+    ('per_million_usd none', 'per_million_usd 25')
+    """
+    return ", ".join(f"{name} {_shown(value)}" for name, value in part._asdict().items())
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return f"({watch_in_words(cast(NamedTuple, value))})"
+    return "none" if value is None else str(value)
 
 
 def changes(before: Policy, after: Policy) -> list[Change]:

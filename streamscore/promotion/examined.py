@@ -7,6 +7,7 @@ import numpy as np
 
 from common.errors import InvalidInputError, ModelRefusedError
 from scoring import policy_file
+from scoring.bundle import sha256
 from scoring.model import Model
 from scoring.pointers import CHAMPION, NOTHING, Pointer, Version
 from scoring.policy import Policy
@@ -48,7 +49,7 @@ def candidate(stack: Stack, version: str) -> Candidate:
         )
     bundle_json, onnx = found
     model = Model.load(bundle_json, onnx)
-    return Candidate(Version(model.version, bundles.sha256(bundle_json)), model, len(onnx))
+    return Candidate(Version(model.version, sha256(bundle_json)), model, len(onnx))
 
 
 def without_traffic(stack: Stack, asked: Candidate) -> list[Check]:
@@ -57,7 +58,7 @@ def without_traffic(stack: Stack, asked: Candidate) -> list[Check]:
     return [
         gate.conversion(bundle),
         gate.features(bundle, served.running_spec(stack)),
-        gate.budget(asked.model_bytes, row_ms(asked.model), _policy(stack).gate),
+        gate.budget(asked.model_bytes, row_ms(asked.model), policy(stack).gate),
     ]
 
 
@@ -70,7 +71,7 @@ def against_champion(stack: Stack, asked: Candidate, now_ms: int) -> list[Check]
     if labels is None:
         seen = f"the champion {pointer.version} cannot be read, so nothing can be compared with it"
         return [Check("coverage", False, seen, "go back with `streamscore rollback`, or use --force")]
-    found = gate.coverage(labels, _policy(stack).gate, pointer.version)
+    found = gate.coverage(labels, policy(stack).gate, pointer.version)
     return [found, *gate.performance(labels)] if found.held else [found]
 
 
@@ -78,14 +79,21 @@ def compared(stack: Stack, model: Model, champion: str, now_ms: int) -> Labels |
     """What matured labels say of the champion's decisions and of the model in its place: of events after both
     models' training. None if the champion's bundle cannot be read.
     """
-    found = bundles.find(stack.client("s3"), stack.outputs["DataBucketName"], champion)
+    try:
+        found = bundles.find(stack.client("s3"), stack.outputs["DataBucketName"], champion)
+    except ModelRefusedError:
+        found = None
     if found is None:
         return None
     unseen_ms = max(rfc3339_ms(bundle.train.until, "train.until") for bundle in (found[1], model.bundle))
     log = decisions_log(stack, now_ms - LOOK_BACK_DAYS * _DAY_MS)
     fair = (one for one in log if one.decision.model == champion and one.decision.event_time_ms >= unseen_ms)
-    known = Known(lambda sha: served.specs(stack, [sha]).get(sha), lambda _: None, lambda _: None)
-    return backtest(fair, known, model, _policy(stack)).labels
+    return backtest(fair, known(stack), model, policy(stack)).labels
+
+
+def known(stack: Stack) -> Known:
+    """What is needed to decide again with another model and policy: the specs that are published."""
+    return Known(lambda sha: served.specs(stack, [sha]).get(sha), lambda _: None, lambda _: None)
 
 
 def row_ms(model: Model) -> float:
@@ -108,7 +116,8 @@ def champion(stack: Stack) -> Pointer | None:
     return None if pointer is None or pointer.current == NOTHING else pointer
 
 
-def _policy(stack: Stack) -> Policy:
+def policy(stack: Stack) -> Policy:
+    """The policy in use."""
     outputs = stack.outputs
     place = Place(
         stack.client("s3"), stack.client("ssm"), outputs["DataBucketName"], outputs["PointerPrefix"]

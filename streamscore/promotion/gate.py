@@ -8,10 +8,10 @@ import msgspec
 
 from scoring import bundle as bundles
 from scoring.bundle import Bundle
-from scoring.policy_gate import Gate
+from scoring.policy import Gate
 from stream_features.spec_model import Spec
 from streamscore.backtest.result import Labels
-from streamscore.training.convert import MAX_DIFFERENCE
+from streamscore.training.proof import MAX_DIFFERENCE
 
 
 class Check(msgspec.Struct, frozen=True):

@@ -104,6 +104,7 @@ def scoring_stack(
         unpublished_queue=client("sqs").create_queue(QueueName=f"{name}-unpublished")["QueueUrl"],
         events_stream="unused",
         pointer_prefix=f"/streamscore/{name}",
+        pointers_reread_s="60",
         log_key_secret="",
         service="scoring",
     )

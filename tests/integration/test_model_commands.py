@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from common.errors import InvalidInputError, ModelRefusedError
 from common.settings import code_root
-from scoring.pointers import bundle_key
+from scoring.pointers import ALL, CHALLENGER, NOTHING, bundle_key, model_key
 from stream_features import spec as specs
 from streamscore.cli.main import cli
 from streamscore.local.stack import Stack
@@ -26,12 +26,11 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Run a command on the local stack; the champion pointer is gone afterwards."""
+    """Run a command on the local stack; its pointers are gone afterwards."""
     monkeypatch.chdir(stack.state_dir.parent)
     yield invoke
-    prefix = stack.outputs["PointerPrefix"]
-    if pointers.read(stack.client("ssm"), prefix):
-        stack.client("ssm").delete_parameter(Name=f"{prefix}/champion")
+    names = [f"{stack.outputs['PointerPrefix']}/{name}" for name in ALL]
+    stack.client("ssm").delete_parameters(Names=names)
 
 
 @pytest.fixture(scope="module")
@@ -87,20 +86,92 @@ def test_promote_roll_back_and_list(run: Run, shipped: list[Path]) -> None:
     assert run("rollback").exception is not None
     assert run("promote", shipped[0]).exit_code == 0
     assert run("register", shipped[1]).exit_code == 0
-    assert run("promote", second, "--reason", "better").exit_code == 0
+    assert run("promote", second, "--force", "--reason", "better").exit_code == 0
     roles = {row["version"]: row["role"] for row in json.loads(run("models", "--json").stdout)}
     assert roles == {first: "previous", second: "champion"}
     run("rollback")
     roles = {row["version"]: row["role"] for row in json.loads(run("models", "--json").stdout)}
     assert roles == {first: "champion", second: ""}
-    assert f"{first}  champion" in run("models").stdout
+    shown = run("models").stdout.splitlines()
+    at = next(n for n, line in enumerate(shown) if line.startswith(f"{first}  champion"))
+    assert shown[at + 1].endswith(": rollback")
+    history = run("models", "--history").stdout.splitlines()
+    assert [line.split(None, 1)[1] for line in history] == [
+        f"back to  {first}: rollback",
+        f"promoted  {second}, forced: coverage failed: better",
+        f"promoted  {first}",
+    ]
+    moves = json.loads(run("models", "--history", "--json").stdout)
+    assert [move.get("forced") for move in moves] == [[], ["coverage"], []]
+
+
+def test_rolled_back_twice_it_is_two_back(run: Run, shipped: list[Path]) -> None:
+    first, second = (version_of(folder) for folder in shipped)
+    for version in (shipped[0], shipped[1], first):
+        run("promote", version, "--force", "--reason", "test")
+    assert [run("rollback").stderr.split()[3] for _ in range(2)] == [second, first]
+    assert "no earlier version" in str(run("rollback").exception)
+
+
+def test_what_was_before_and_is_damaged_is_not_returned_to(
+    run: Run, stack: Stack, shipped: list[Path]
+) -> None:
+    for folder in shipped:
+        run("promote", folder, "--force", "--reason", "test")
+    s3, bucket = stack.client("s3"), stack.outputs["DataBucketName"]
+    key = model_key(version_of(shipped[0]))
+    right = bundles.fetch(s3, bucket, key)
+    s3.put_object(Bucket=bucket, Key=key, Body=right[:100])
+    assert isinstance(run("rollback").exception, ModelRefusedError)
+    assert pointers.read(stack.client("ssm"), stack.outputs["PointerPrefix"]).version == version_of(
+        shipped[1]
+    )
+    s3.put_object(Bucket=bucket, Key=key, Body=right)
+    assert run("rollback").exit_code == 0
+
+
+def test_a_damaged_bundle_is_listed_as_one_beside_the_others(
+    run: Run, stack: Stack, shipped: list[Path]
+) -> None:
+    run("register", shipped[0])
+    s3, bucket = stack.client("s3"), stack.outputs["DataBucketName"]
+    s3.put_object(Bucket=bucket, Key=bundle_key("0" * 16), Body=b"{}")
+    shown = run("models").stdout
+    s3.delete_object(Bucket=bucket, Key=bundle_key("0" * 16))
+    assert f"{'0' * 16}             damaged: bundle.json" in shown
+    assert version_of(shipped[0]) in shown
+
+
+def test_a_challenger_is_marked_and_withdrawn(run: Run, stack: Stack, shipped: list[Path]) -> None:
+    run("promote", shipped[0])
+    second = version_of(shipped[1])
+    assert run("challenger", shipped[1]).exit_code == 0
+    roles = {row["version"]: row["role"] for row in json.loads(run("models", "--json").stdout)}
+    assert roles == {version_of(shipped[0]): "champion", second: "challenger"}
+    assert run("challenger", "none").exit_code == 0
+    ssm, prefix = stack.client("ssm"), stack.outputs["PointerPrefix"]
+    assert pointers.read(ssm, prefix, CHALLENGER).current == NOTHING
+    run("challenger", second)
+    run("promote", second, "--force", "--reason", "test")
+    assert pointers.read(ssm, prefix, CHALLENGER).current == NOTHING
+
+
+def test_what_could_tell_nothing_is_not_put_in_shadow(run: Run, shipped: list[Path], tmp_path: Path) -> None:
+    run("promote", shipped[0])
+    assert isinstance(run("challenger", "0123456789abcdef").exception, InvalidInputError)
+    assert "is the champion" in str(run("challenger", version_of(shipped[0])).exception)
+    made = small_model.trained()
+    bundles.write(made.bundle, made.model, tmp_path / "bundle")
+    refused = run("challenger", tmp_path / "bundle")
+    assert isinstance(refused.exception, ModelRefusedError)
+    assert "card_count_1d" in refused.stderr
 
 
 def test_promoting_the_champion_again_keeps_what_was_before(
     run: Run, stack: Stack, shipped: list[Path]
 ) -> None:
     for folder in (*shipped, shipped[1]):
-        assert run("promote", folder).exit_code == 0
+        assert run("promote", folder, "--force", "--reason", "test").exit_code == 0
     pointer = pointers.read(stack.client("ssm"), stack.outputs["PointerPrefix"])
     assert pointer is not None
     assert pointer.previous is not None
@@ -110,9 +181,10 @@ def test_promoting_the_champion_again_keeps_what_was_before(
 def test_a_model_of_other_features_is_not_promoted(run: Run, stack: Stack, tmp_path: Path) -> None:
     made = small_model.trained()
     bundles.write(made.bundle, made.model, tmp_path / "bundle")
-    error = run("promote", tmp_path / "bundle").exception
-    assert isinstance(error, InvalidInputError)
-    assert "card_count_1d" in str(error)
+    refused = run("promote", tmp_path / "bundle")
+    assert isinstance(refused.exception, ModelRefusedError)
+    assert "features failed" in str(refused.exception)
+    assert "card_count_1d" in refused.stderr
     assert pointers.read(stack.client("ssm"), stack.outputs["PointerPrefix"]) is None
 
 
@@ -134,3 +206,13 @@ def test_a_registered_version_is_never_overwritten(run: Run, stack: Stack, shipp
     assert bundles.fetch(s3, bucket, key) == b"{}"
     s3.put_object(Bucket=bucket, Key=key, Body=right)
     assert run("register", shipped[0]).exit_code == 0
+
+
+def test_a_registration_that_was_cut_short_is_completed(run: Run, stack: Stack, shipped: list[Path]) -> None:
+    run("register", shipped[0])
+    s3, bucket = stack.client("s3"), stack.outputs["DataBucketName"]
+    key = model_key(version_of(shipped[0]))
+    s3.delete_object(Bucket=bucket, Key=key)
+    assert isinstance(run("promote", version_of(shipped[0])).exception, InvalidInputError)
+    assert run("register", shipped[0]).exit_code == 0
+    assert bundles.fetch(s3, bucket, key) == (shipped[0] / "model.onnx").read_bytes()

@@ -29,7 +29,7 @@ from scoring.pointers import (
     policy_key,
 )
 from scoring.policy_file import parse
-from scoring.serving import MODEL_UNAVAILABLE, NO_MODEL, Pointers, Serving, Shipped
+from scoring.serving import MODEL_UNAVAILABLE, NO_MODEL, Pointers, Serving, Shipped, pauses
 from streamscore.training.train import Trained
 from tests import small_model
 from tests.profiles import examples
@@ -115,7 +115,7 @@ class World:
             self.read_object,
             Shipped(small_model.spec(), SHIPPED),
             lambda: self.now_s,
-            jitter,
+            pauses(60.0, jitter),
         )
 
     def point(self, name: str, to: str, before: str | None = None) -> None:

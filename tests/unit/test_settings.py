@@ -18,6 +18,7 @@ ENVIRON = {
     "UNPUBLISHED_QUEUE": "https://queue",
     "EVENTS_STREAM": "events",
     "POINTER_PREFIX": "/streamscore/streamscore-local",
+    "POINTERS_REREAD_S": "60",
     "LOG_KEY_SECRET": "secret",
     "POWERTOOLS_SERVICE_NAME": "stream_features",
 }
