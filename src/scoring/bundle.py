@@ -141,5 +141,11 @@ def columns(bundle: Bundle, names: Sequence[str], definitions: Sequence[str]) ->
     return None if None in found else [n for n in found if n is not None]
 
 
+def unserved(bundle: Bundle, names: Sequence[str], definitions: Sequence[str]) -> list[str]:
+    """The model's features that a spec with these does not serve, or not by the same definition."""
+    served = dict(zip(names, definitions, strict=True))
+    return [feature.name for feature in bundle.features if served.get(feature.name) != feature.definition]
+
+
 def _content_version(bundle: Bundle) -> str:
     return sha256(msgspec.json.encode(msgspec.structs.replace(bundle, version="")))[:VERSION_DIGITS]
