@@ -13,7 +13,8 @@ from streamscore.decided.text import printable
 
 _COLUMNS = (
     *("scored_at", "id", "event_time", "decision", "score", "reasons", "rules", "propensity"),
-    *("model", "policy", "source", "latency_ms", "label", "label_time", "challenger", "challenger_score"),
+    *("model", "policy", "source", "latency_ms", "label", "label_time"),
+    *("challenger", "challenger_score", "challenger_decision"),
 )
 
 
@@ -45,7 +46,7 @@ def record(one: Decided, columns: Columns) -> list[str]:
     strongest first; what is several is parted by a space.
     """
     decision, verdict = one.decision, one.decision.verdict
-    entities = ids_of(one, columns.entities)
+    entities, shadow = ids_of(one, columns.entities), decision.challenger
     return [
         rfc3339(decision.scored_at_ms),
         decision.id,
@@ -61,8 +62,7 @@ def record(one: Decided, columns: Columns) -> list[str]:
         str(decision.scored_at_ms - decision.arrival_ms),
         "" if one.label is None else str(one.label).lower(),
         "" if one.label_time_ms is None else rfc3339(one.label_time_ms),
-        decision.challenger or "",
-        _number(decision.challenger_score),
+        *(("", "", "") if shadow is None else (shadow.model, _number(shadow.score), shadow.decision)),
         *(_kept(decision.kept.get(name)) for name in columns.kept),
         *(entities.get(name, "") for name in columns.entities),
     ]

@@ -52,6 +52,7 @@ def test_a_record_names_every_value_and_sorts_by_when_it_was_decided() -> None:
         "label_time": "2026-11-25T09:46:40.000Z",
         "challenger": "91c2d3e4f5a60718",
         "challenger_score": "0.911",
+        "challenger_decision": DECISION.challenger.decision,
         "amount": "310.50",
         "kept_model": "",
         "card": "C17",
