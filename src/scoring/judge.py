@@ -2,6 +2,7 @@
 flagged.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -42,17 +43,17 @@ class Judged(NamedTuple):
     challenger: str | None = None
     challenger_scores: Scores | None = None
 
-    def score(self, row: int) -> float | None:
-        """The score of a row, or None where there is none."""
-        return _number(self.scores, row)
+    def each_score(self) -> list[float | None]:
+        """The score of each row, None where there is none."""
+        return _numbers(self.scores, len(self.verdicts))
 
-    def absence(self, row: int) -> str:
-        """Why a row has no score; "" if it has one."""
-        return self.absent or (SCORE_MISSING if self.score(row) is None else "")
+    def each_challenger_score(self) -> list[float | None]:
+        """The challenger's score of each row, None where there is none."""
+        return _numbers(self.challenger_scores, len(self.verdicts))
 
-    def challenger_score(self, row: int) -> float | None:
-        """The challenger's score of a row, or None where there is none."""
-        return _number(self.challenger_scores, row)
+    def absence(self, score: float | None) -> str:
+        """Why a row of this score has none; "" if it has one."""
+        return self.absent or (SCORE_MISSING if score is None else "")
 
 
 class Judge:
@@ -137,10 +138,10 @@ def _challenge(model: Model | None, spec: Spec | None, batch: Batch) -> tuple[st
         return None, None
 
 
-def _number(scores: Scores | None, row: int) -> float | None:
-    if scores is None or np.isnan(scores[row]):
-        return None
-    return float(scores[row])
+def _numbers(scores: Scores | None, rows: int) -> list[float | None]:
+    if scores is None:
+        return [None] * rows
+    return [None if math.isnan(score) else score for score in scores.tolist()]
 
 
 def _columns(model: Model | None, spec: Spec | None) -> list[int] | None:

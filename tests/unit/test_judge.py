@@ -36,19 +36,19 @@ def test_a_challenger_scores_the_same_rows_and_decides_nothing() -> None:
     both = Judge().judge(Serving(champion, "", challenger, POLICY), small_model.spec(), BATCH)
     assert (both.verdicts, both.reasons) == (alone.verdicts, alone.reasons)
     assert both.challenger == challenger.version
-    assert [both.challenger_score(n) for n in (0, 1)] == challenger.scores(BATCH.features).tolist()
-    assert (alone.challenger, alone.challenger_score(0)) == (None, None)
+    assert both.each_challenger_score() == challenger.scores(BATCH.features).tolist()
+    assert (alone.challenger, alone.each_challenger_score()) == (None, [None, None])
 
 
 def test_a_challenger_that_fails_disturbs_nothing() -> None:
     found = Judge().judge(Serving(small_model.model(0), "", dead(1), POLICY), small_model.spec(), BATCH)
-    assert (found.challenger, found.challenger_score(0)) == (None, None)
-    assert found.score(0) == small_model.model(0).scores(BATCH.features)[0]
+    assert (found.challenger, found.each_challenger_score()) == (None, [None, None])
+    assert found.each_score() == small_model.model(0).scores(BATCH.features).tolist()
 
 
 def test_a_champion_that_fails_leaves_the_decision_to_the_fallback() -> None:
     found = Judge().judge(Serving(dead(0), "", None, POLICY), small_model.spec(), BATCH)
-    assert (found.model, found.absence(0), found.score(0)) == (None, MODEL_UNAVAILABLE, None)
+    assert (found.model, found.absence(None), found.each_score()) == (None, MODEL_UNAVAILABLE, [None, None])
     assert [verdict.decision for verdict in found.verdicts] == ["review", "review"]
 
 
@@ -56,7 +56,7 @@ def test_forced_a_score_is_still_computed() -> None:
     forced = parse('force = "approve"')
     found = Judge().judge(Serving(small_model.model(0), "", None, forced), small_model.spec(), BATCH)
     assert [(v.decision, v.rules) for v in found.verdicts] == [("approve", ("force",))] * 2
-    assert found.score(0) is not None
+    assert None not in found.each_score()
 
 
 def test_a_policy_is_compiled_once_a_spec(monkeypatch: pytest.MonkeyPatch) -> None:
