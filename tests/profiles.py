@@ -14,9 +14,12 @@ def register() -> None:
     settings.load_profile(_profile())
 
 
-def examples(ordinary: int) -> int:
-    """`max_examples` for a test that names its own number: that, or more by the nightly profile."""
-    return max(ordinary, NIGHTLY_EXAMPLES) if _profile() == "nightly" else ordinary
+def examples(ordinary: int, cases: int = 1) -> int:
+    """`max_examples` for a test that names its own number: that, or more by the nightly profile.
+
+    Where one property is tested in so many parametrized cases, each takes its part of a night's examples.
+    """
+    return max(ordinary, NIGHTLY_EXAMPLES // cases) if _profile() == "nightly" else ordinary
 
 
 def _profile() -> str:

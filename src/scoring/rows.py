@@ -39,7 +39,7 @@ def items(
     """The item of each row's decision, in order; `source` is `stream` or `api`."""
     scored_at_ms = time.time_ns() // 1_000_000
     others = [entity.name for entity in spec.entities[1:]] if spec else []
-    scores, challenger_scores = judged.each_score(), judged.each_challenger_score()
+    scores = judged.each_score()
     for n, row in enumerate(rows):
         yield to_item(
             Decision(
@@ -60,18 +60,22 @@ def items(
                 trace=row.trace,
                 source=source,
                 entities=dict(zip(others, row.entities[1:], strict=True)) if others else {},
-                challenger=judged.challenger,
-                challenger_score=challenger_scores[n],
+                challenger=judged.shadow(n),
             )
         )
     count("RowsScored", len(rows) if judged.model else 0)
 
 
 def tally(written: Written) -> None:
-    """Count what became of decisions and labels."""
+    """Count what became of decisions and labels, and what the challenger would have made of them."""
     count("DecisionsMade", len(written.made))
     for decision, metric in _DECIDED.items():
         count(metric, sum(item["decision"]["S"] == decision for item in written.made))
     count("DecisionsRepeated", len(written.stood))
     count("LabelsStored", written.labels)
     measure("DecisionLatency", [float(item["latency_ms"]["N"]) for item in written.made])
+    shadowed = [(i["decision"]["S"], i["challenger"]["M"]) for i in written.made if "challenger" in i]
+    agreed = sum(decision == would["decision"]["S"] for decision, would in shadowed)
+    count("ChallengerAgreed", agreed)
+    count("ChallengerFlips", len(shadowed) - agreed)
+    count("ChallengerAlerts", sum(would["decision"]["S"] != "approve" for _, would in shadowed))

@@ -10,6 +10,7 @@ from common.errors import InvalidInputError
 from stream_features.spec_model import Spec
 from stream_features.state import item_key
 from streamscore.cli._stack import TargetStack, stage_options, target
+from streamscore.decided.stored import decided_of
 from streamscore.explain import text
 from streamscore.explain.event import Decided, explain_event
 from streamscore.explain.stored import explain
@@ -55,7 +56,7 @@ def _decided(stack: TargetStack, spec: Spec, event: str, primary: str | None) ->
     item = stack.client("dynamodb").get_item(TableName=table, Key={"pk": {"S": event}}).get("Item")
     if item is None or "scored_at" not in item:
         raise InvalidInputError(f"{stack.name}: there is no decision about {event!r}")
-    one = served.served_of(item)
+    one = served.served_of(decided_of(item))
     if primary is not None and one.primary != primary:
         raise InvalidInputError(f"event {event!r} is of {spec.entities[0].name} {one.primary}, not {primary}")
     specs = {spec.sha256: spec} | served.specs(stack, {one.spec_sha} - {spec.sha256})

@@ -2,31 +2,21 @@
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any
 
 from stream_features.sharing import is_sub_key, sub_keys
 from stream_features.spec import Spec
 from stream_features.state import CUTOVER_KEY
 from stream_features.store import states_of, stored_of
+from streamscore.decided.decisions_log import Stack, decisions_log
+from streamscore.decided.stored import Decided as Stored
 from streamscore.demo.summary import Decided
-
-
-class Stack(Protocol):
-    """A deployed stack: names from its outputs, clients that reach it."""
-
-    @property
-    def outputs(self) -> dict[str, str]:
-        """Output key to value."""
-
-    def client(self, service: str) -> Any:
-        """A boto3 client of that service."""
 
 
 def decisions(stack: Stack) -> dict[str, Decided]:
     """Every decision by event id; label stubs (a label whose event was never scored here) are left out."""
-    items = _scan(stack, stack.outputs["DecisionsTableName"])
-    return {item["pk"]["S"]: _decided(item) for item in items if "scored_at" in item}
+    return {one.id: _decided(one) for one in decisions_log(stack)}
 
 
 def state_blobs(stack: Stack, spec: Spec) -> dict[str, bytes]:
@@ -68,14 +58,13 @@ def _scan(stack: Stack, table: str) -> Iterator[dict[str, Any]]:
         yield from page["Items"]
 
 
-def _decided(item: Mapping[str, Any]) -> Decided:
-    score, label, latency = item.get("score"), item.get("label"), item.get("latency_ms")
+def _decided(one: Stored) -> Decided:
     return Decided(
-        id=item["pk"]["S"],
-        decision=item["decision"]["S"],
-        score=float(score["N"]) if score and "N" in score else None,
-        label=bool(label["BOOL"]) if label else None,
-        latency_ms=float(latency["N"]) if latency else 0.0,
-        model=item["model"]["S"] if "S" in item.get("model", {}) else None,
-        vector=bytes(item["features"]["B"]) if "features" in item else b"",
+        id=one.id,
+        decision=one.action,
+        score=one.decision.score,
+        label=one.label,
+        latency_ms=float(one.decision.scored_at_ms - one.decision.arrival_ms),
+        model=one.decision.model,
+        vector=one.decision.features,
     )

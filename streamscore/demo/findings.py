@@ -10,9 +10,9 @@ import numpy as np
 from common.errors import InvalidInputError
 from stream_features.spec import Spec
 from streamscore import monitoring
+from streamscore.decided.decisions_log import Stack
 from streamscore.demo import checks, contents
 from streamscore.demo.checks import Check, Vectors
-from streamscore.demo.contents import Stack
 from streamscore.demo.material import Material
 from streamscore.demo.summary import Cost, Decided, Drift, Summary, latency_of, performance_of
 from streamscore.producer.stream import Sent

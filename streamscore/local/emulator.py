@@ -15,7 +15,7 @@ from streamscore.local import processes
 REGION = "us-east-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 READY_WITHIN_S = 30.0
-_LAUNCHER = "streamscore.local.emulator_launcher"
+_LAUNCHER = Path(__file__).with_name("emulator_launcher.py")
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -67,7 +67,7 @@ def _start(python: Path, state_dir: Path, port: int, as_shipped: bool, bell: str
     log = state_dir / "emulator.log"
     with log.open("wb") as output:
         process = processes.spawn(
-            [str(python), "-m", _LAUNCHER],
+            [str(python), str(_LAUNCHER)],
             cwd=state_dir,
             env=_environment(state_dir, port, as_shipped) | {"STREAMSCORE_BELL": bell},
             output=output,
@@ -85,7 +85,6 @@ def _environment(state_dir: Path, port: int, as_shipped: bool) -> dict[str, str]
     return {
         **CREDENTIALS,
         "PATH": os.environ.get("PATH", ""),
-        "PYTHONPATH": str(_PROJECT),
         "BIND_HOST": "127.0.0.1",  # the default is every interface
         "GATEWAY_PORT": str(port),
         "SFTP_ENABLED": "0",

@@ -14,7 +14,8 @@ import msgspec
 from common.dynamodb import RESERVE_MS, DynamoDB
 from common.errors import TransientError
 from stream_features.spec_model import Spec
-from streamscore.parity.served import PATIENCE_S, Stack
+from streamscore.decided.decisions_log import Stack
+from streamscore.parity.served import PATIENCE_S
 from streamscore.producer.stream import Pace, Record, put_in_order, requests_of
 from streamscore.progress import Step
 from streamscore.room_client import RoomClient

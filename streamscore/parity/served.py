@@ -1,9 +1,9 @@
 """What a stack served and still knows: decisions, the specs they were made with, entities' stored state."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from botocore.exceptions import ClientError
@@ -17,22 +17,12 @@ from stream_features.sharing import united
 from stream_features.spec_model import Spec, from_json
 from stream_features.state import Stored, decode_item
 from stream_features.store import read_items
+from streamscore.decided.decisions_log import Stack, decisions_log
+from streamscore.decided.stored import Decided
 from streamscore.room_client import RoomClient
 
 PATIENCE_S = 60
 NO_SHARD = -1  # every watermark is another shard's
-_ATTRIBUTES = ("pk", "entity", "event_time", "arrival", "spec", "features", "source", "label", "scored_at")
-
-
-class Stack(Protocol):
-    """A deployed stack: names from its outputs, clients that reach it."""
-
-    @property
-    def outputs(self) -> dict[str, str]:
-        """Output key to value."""
-
-    def client(self, service: str) -> Any:
-        """A boto3 client of that service."""
 
 
 class Served(NamedTuple):
@@ -67,32 +57,21 @@ UNKNOWN = Known(0, None, None, np.empty(0, np.int64))
 
 def decisions(stack: Stack) -> dict[str, Served]:
     """Every decision by event id; stubs of labels are left out. Reads the whole table."""
-    names = {f"#{n}": name for n, name in enumerate(_ATTRIBUTES)}
-    pages = (
-        stack.client("dynamodb")
-        .get_paginator("scan")
-        .paginate(
-            TableName=stack.outputs["DecisionsTableName"],
-            ConsistentRead=True,
-            ProjectionExpression=",".join(names),
-            ExpressionAttributeNames=names,
-        )
-    )
-    items = (item for page in pages for item in page["Items"] if "scored_at" in item)
-    return {served.id: served for served in map(served_of, items)}
+    return {served.id: served for served in map(served_of, decisions_log(stack))}
 
 
-def served_of(item: Mapping[str, Any]) -> Served:
-    """A decision's item."""
+def served_of(decided: Decided) -> Served:
+    """What parity asks of a decision."""
+    decision = decided.decision
     return Served(
-        id=item["pk"]["S"],
-        vector=bytes(item["features"]["B"]) if "features" in item else b"",
-        spec_sha=item["spec"]["S"],
-        primary=item["entity"]["S"],
-        event_ms=int(item["event_time"]["N"]),
-        arrival_ms=int(item["arrival"]["N"]),
-        label=bool(item["label"]["BOOL"]) if "label" in item else None,
-        on_stream=item["source"]["S"] == "stream",
+        id=decision.id,
+        vector=decision.features,
+        spec_sha=decision.spec_sha,
+        primary=decision.entity,
+        event_ms=decision.event_time_ms,
+        arrival_ms=decision.arrival_ms,
+        label=decided.label,
+        on_stream=decision.source == "stream",
     )
 
 

@@ -109,7 +109,7 @@ def tables(emulator: Emulator, client: Callable[[str], Any]) -> Iterator[Tables]
 
 
 @pytest.mark.parametrize("streams", BY_HAND.values(), ids=BY_HAND)
-@settings(hard, max_examples=min(examples(2), 1_000))
+@settings(hard, max_examples=examples(2, len(BY_HAND)))
 @given(chance)
 def test_whatever_goes_wrong_the_table_and_the_rows_are_those_of_a_quiet_run(
     monkeypatch, tables, streams, chance

@@ -15,7 +15,9 @@ from stream_features import spec as specs
 from streamscore.cli.main import cli
 from streamscore.local.stack import Stack
 from streamscore.training import bundles, pointers
-from streamscore.training.train import Recipe, Table, fit, forest
+from streamscore.training.estimators import forest
+from streamscore.training.labelled import Table
+from streamscore.training.train import Recipe, fit
 from tests import small_model
 from tests.integration.commands import invoke
 
@@ -90,7 +92,7 @@ def test_promote_roll_back_and_list(run: Run, shipped: list[Path]) -> None:
     assert roles == {first: "previous", second: "champion"}
     run("rollback")
     roles = {row["version"]: row["role"] for row in json.loads(run("models", "--json").stdout)}
-    assert roles == {first: "champion", second: "previous"}
+    assert roles == {first: "champion", second: ""}
     assert f"{first}  champion" in run("models").stdout
 
 

@@ -32,7 +32,7 @@ def api(stack: ScoringStack) -> Endpoints:
 
 @pytest.fixture
 def edge(stack: ScoringStack, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edge]:
-    """DynamoDB behind an edge that does what a test chooses; patience ends with the third call that failed."""
+    """DynamoDB behind an edge that does what a test chooses; patience ends with the third failed call."""
     made = Edge(emulator.endpoint, lambda operation: Fault.NONE)
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", made.endpoint)
     plenty_ms = RESERVE_MS + 600_000

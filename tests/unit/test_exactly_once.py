@@ -42,7 +42,7 @@ chance = st.randoms(use_true_random=False)
 
 @pytest.mark.parametrize("streams", BY_HAND.values(), ids=BY_HAND)
 @pytest.mark.parametrize("remembered", [2, 64])
-@hard
+@settings(hard, max_examples=examples(40, 2 * len(BY_HAND)))
 @given(chance)
 def test_whatever_goes_wrong_the_tables_and_the_rows_are_those_of_a_quiet_run(
     monkeypatch, remembered, streams, chance
@@ -53,7 +53,7 @@ def test_whatever_goes_wrong_the_tables_and_the_rows_are_those_of_a_quiet_run(
 
 
 @pytest.mark.parametrize("streams", BY_HAND.values(), ids=BY_HAND)
-@settings(hard, max_examples=examples(10))
+@settings(hard, max_examples=examples(10, len(BY_HAND)))
 @given(chance)
 def test_a_batch_whose_items_would_be_too_large_is_applied_in_halves_with_the_same_outcome(
     monkeypatch, streams, chance

@@ -56,7 +56,7 @@ def split_world(
 
 
 @pytest.mark.parametrize("streams", BY_HAND.values(), ids=BY_HAND)
-@hard
+@settings(hard, max_examples=examples(40, len(BY_HAND)))
 @given(chance)
 def test_whatever_goes_wrong_rows_and_states_are_those_of_one_item_a_terminal(streams, chance):
     quiet = World(streams, lambda n: 0, parents=PARENTS).run()
