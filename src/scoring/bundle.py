@@ -76,10 +76,15 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+<<<<<<< HEAD
     """The content of `bundle.json`. `score` is the baseline of the scores over the test period.
 
     The version is the hash of everything else, so a field that is added must be left out where it is not
     known (UNSET): with a default it would change the version of every bundle that is registered.
+=======
+    """The content of `bundle.json`. `score` is the baseline of the scores over the test period; `train` is
+    None if the model was trained elsewhere.
+>>>>>>> main
     """
 
     format: int = FORMAT
@@ -90,7 +95,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     features: Annotated[tuple[Feature, ...], msgspec.Meta(min_length=1)]
     score: Baseline
     thresholds: Thresholds
-    train: Period
+    train: Period | None
     test: Period
     metrics: dict[str, float]
     conversion: Conversion
@@ -124,7 +129,7 @@ def decode(data: bytes, expected_sha256: str | None = None) -> Bundle:
         )
     try:
         bundle = _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ModelRefusedError(f"{BUNDLE_FILE}: {error}") from error
     if bundle.format != FORMAT:
         raise ModelRefusedError(f"{BUNDLE_FILE}: format {bundle.format}, this code reads {FORMAT}")

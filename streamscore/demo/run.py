@@ -131,15 +131,16 @@ def _load_and_introduce(stack: Stack, options: Options, prepared: Material, step
         frame = backfills.to_frame(prepared.whole).filter(pl.Series(prepared.whole.time_ms <= known_ms))
         frame.write_parquet(features)
         made = [
-            train(features, options.spec, options.folder / folder, recipe).bundle
+            train(features, options.spec, options.folder / folder, recipe)
             for folder, recipe in (("bundle", CHAMPION), ("challenger", CHALLENGER))
         ]
-        step.note(f"{made[0].version} and {made[1].version} on {made[0].train.rows:,} events")
+        versions = [trained.bundle.version for trained in made]
+        step.note(f"{' and '.join(versions)} on {made[0].rows:,} events")
     with steps("Register both, promote one, the other in shadow"):
         for folder in ("bundle", "challenger"):
             bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], options.folder / folder)
-        life.introduce(stack, made[0].version, made[1].version)
-    return Lived(made[0].version, made[1].version)
+        life.introduce(stack, *versions)
+    return Lived(*versions)
 
 
 def _replay(stack: Stack, options: Options, prepared: Material, lived: Lived, steps: Steps) -> Summary:
