@@ -76,15 +76,11 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-<<<<<<< HEAD
-    """The content of `bundle.json`. `score` is the baseline of the scores over the test period.
+    """The content of `bundle.json`. `score` is the baseline of the scores over the test period; `train` is
+    None if the model was trained elsewhere.
 
     The version is the hash of everything else, so a field that is added must be left out where it is not
     known (UNSET): with a default it would change the version of every bundle that is registered.
-=======
-    """The content of `bundle.json`. `score` is the baseline of the scores over the test period; `train` is
-    None if the model was trained elsewhere.
->>>>>>> main
     """
 
     format: int = FORMAT
@@ -161,6 +157,11 @@ def unserved(bundle: Bundle, names: Sequence[str], definitions: Sequence[str]) -
     """The model's features that a spec with these does not serve, or not by the same definition."""
     served = dict(zip(names, definitions, strict=True))
     return [feature.name for feature in bundle.features if served.get(feature.name) != feature.definition]
+
+
+def trained_until(bundle: Bundle) -> str:
+    """When what it learned from ended; for a model trained elsewhere, when what it was proven on began."""
+    return bundle.train.until if bundle.train else bundle.test.since
 
 
 def _content_version(bundle: Bundle) -> str:

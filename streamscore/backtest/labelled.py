@@ -15,11 +15,15 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scoring.policy import CONTROL
 from streamscore.backtest.again import Again
-from streamscore.backtest.result import Labels, Quality
+from streamscore.backtest.result import Interval, Labels, Quality
+from streamscore.evaluation.intervals import Ranking, draws, interval, resampled
+from streamscore.evaluation.rows import Rows
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 DAY_MS = 86_400_000
+LEAST_DAYS = 5
+"""Of fewer days an interval would tell nothing."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,27 @@ class Labelled:
             days=len(np.unique(time_ms[used] // DAY_MS)),
             before=before,
             after=after,
+            differences={} if weighted else differences(sides, label[used], time_ms[used] // DAY_MS),
         )
+
+
+def differences(sides: list[Side], label: Flags, days: npt.NDArray[np.int64]) -> dict[str, Interval]:
+    """After minus before, ranked on the rows that both scored, with its interval over resampled days."""
+    scored = both(sides)
+    known = len(np.unique(days[scored]))
+    if known < LEAST_DAYS or not (label[scored].any() and not label[scored].all()):
+        return {}
+    weights, found = draws(known), {}
+    nobody = np.zeros(int(scored.sum()), np.int64)
+    rows = Rows(days[scored], nobody, label[scored], sides[0].scores[scored])
+    before, after = Ranking(rows), Ranking(rows, sides[1].scores[scored])
+    for name in ("roc_auc", "average_precision"):
+        old, new = getattr(before, name), getattr(after, name)
+        once = np.ones(known)
+        middle = interval(resampled(new, weights) - resampled(old, weights))
+        low, high = middle or (None, None)
+        found[name] = Interval(difference=new(once) - old(once), low=low, high=high)
+    return found
 
 
 def both(sides: list[Side]) -> Flags:

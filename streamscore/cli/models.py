@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from common.errors import ModelRefusedError
-from scoring.bundle import Bundle
+from scoring.bundle import Bundle, trained_until
 from scoring.pointers import CHALLENGER, CHAMPION, Pointer
 from streamscore.cli._stack import stage_options, target
 from streamscore.training import bundles, pointers
@@ -26,7 +26,6 @@ _METRICS = ("roc_auc", "average_precision")
 def command(history: bool, as_json: bool, stage: str | None, yes: bool) -> None:
     """List the registered bundles, oldest training data first: role, metrics of its test, age of its data."""
     stack = target(stage, yes)
-<<<<<<< HEAD
     ssm, prefix = stack.client("ssm"), stack.outputs["PointerPrefix"]
     if history:
         moves = pointers.history(ssm, prefix)
@@ -35,11 +34,6 @@ def command(history: bool, as_json: bool, stage: str | None, yes: bool) -> None:
     held = {name: _read(ssm, prefix, name) for name in (CHAMPION, CHALLENGER)}
     found = bundles.registered(stack.client("s3"), stack.outputs["DataBucketName"])
     rows = sorted((_row(*one, held) for one in found), key=lambda r: (r["trained_until"] or "", r["version"]))
-=======
-    pointer = pointers.read(stack.client("ssm"), stack.outputs["PointerPrefix"])
-    found = [bundle for _, bundle in bundles.registered(stack.client("s3"), stack.outputs["DataBucketName"])]
-    rows = [_row(bundle, pointer) for bundle in sorted(found, key=lambda b: (_trained_until(b), b.version))]
->>>>>>> main
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -72,11 +66,10 @@ def _row(
     known |= {"since": pointer.at, "reason": pointer.reason, "forced": pointer.forced} if pointer else {}
     if isinstance(bundle, ModelRefusedError):
         return known | {"trained_until": None, "damaged": str(bundle)}
-    age = datetime.now(UTC) - datetime.fromisoformat(bundle.train.until)
+    age = datetime.now(UTC) - datetime.fromisoformat(trained_until(bundle))
     return known | {
         "estimator": bundle.estimator,
-<<<<<<< HEAD
-        "trained_until": bundle.train.until,
+        "trained_until": trained_until(bundle),
         "age_days": round(age.total_seconds() / 86_400, 1),
         **{name: bundle.metrics.get(name) for name in _METRICS},
     }
@@ -102,14 +95,3 @@ def _move(move: Pointer) -> str:
 def _why(reason: str, forced: tuple[str, ...]) -> str:
     overruled = f", forced: {', '.join(forced)} failed" if forced else ""
     return overruled + (f": {reason}" if reason else "")
-=======
-        "trained_until": _trained_until(bundle),
-        "roc_auc": bundle.metrics.get("roc_auc"),
-        "average_precision": bundle.metrics.get("average_precision"),
-    }
-
-
-def _trained_until(bundle: Bundle) -> str:
-    """For a model trained elsewhere, when what it was proven on began."""
-    return bundle.train.until if bundle.train else bundle.test.since
->>>>>>> main

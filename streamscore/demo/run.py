@@ -139,8 +139,8 @@ def _load_and_introduce(stack: Stack, options: Options, prepared: Material, step
     with steps("Register both, promote one, the other in shadow"):
         for folder in ("bundle", "challenger"):
             bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], options.folder / folder)
-        life.introduce(stack, *versions)
-    return Lived(*versions)
+        life.introduce(stack, champion=versions[0], challenger=versions[1])
+    return Lived(champion=versions[0], challenger=versions[1])
 
 
 def _replay(stack: Stack, options: Options, prepared: Material, lived: Lived, steps: Steps) -> Summary:

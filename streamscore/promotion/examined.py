@@ -7,7 +7,7 @@ import numpy as np
 
 from common.errors import InvalidInputError, ModelRefusedError
 from scoring import policy_file
-from scoring.bundle import sha256
+from scoring.bundle import sha256, trained_until
 from scoring.model import Model
 from scoring.pointers import CHAMPION, NOTHING, Pointer, Version
 from scoring.policy import Policy
@@ -85,7 +85,7 @@ def compared(stack: Stack, model: Model, champion: str, now_ms: int) -> Labels |
         found = None
     if found is None:
         return None
-    unseen_ms = max(rfc3339_ms(bundle.train.until, "train.until") for bundle in (found[1], model.bundle))
+    unseen_ms = max(rfc3339_ms(trained_until(bundle), "trained until") for bundle in (found[1], model.bundle))
     log = decisions_log(stack, now_ms - LOOK_BACK_DAYS * _DAY_MS)
     fair = (one for one in log if one.decision.model == champion and one.decision.event_time_ms >= unseen_ms)
     return backtest(fair, known(stack), model, policy(stack)).labels
