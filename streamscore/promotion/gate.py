@@ -45,7 +45,7 @@ def features(bundle: Bundle, spec: Spec) -> Check:
 def budget(model_bytes: int, row_ms: float, asked: Gate) -> Check:
     """Whether it is small and quick enough to run on the stream."""
     held = model_bytes <= asked.model_mb * 1e6 and row_ms <= asked.row_ms
-    seen = f"{model_bytes / 1e6:.2f} MB, {row_ms:.3f} ms CPU a row here"
+    seen = f"{model_bytes / 1e6:.3f} MB, {row_ms:.3f} ms CPU a row here"
     most = f"at most {asked.model_mb:g} MB and {asked.row_ms:g} ms"
     mend = f"{most}: fewer or smaller trees, or another [gate] in policy.toml"
     return _check("budget", held, seen, mend)

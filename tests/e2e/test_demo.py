@@ -72,10 +72,17 @@ def test_a_killed_demo_takes_its_stack_along_and_the_next_one_holds_every_check(
         ("every event decided exactly once", True),
         ("state equal to a backfill's", True),
         ("served vectors bit-equal to backfilled ones", True),
+        ("challenger without labels refused by the gate", True),
+        ("models swapped while events flow", True),
+        ("challenger in shadow equal to its backtest", True),
         ("no process left", True),
     ]
     assert summary["events"]["live"] == sum(summary["decisions"].values()) == 300
     assert summary["performance"]["labelled"] == 300
+    life = summary["life"]
+    assert life["by_champion"] + life["by_challenger"] == 300
+    assert min(life["by_challenger"], life["shadowed"]) > 0
+    assert "coverage" in [check["name"] for check in life["gate"]]
     assert summary["latency"]["p50_ms"] > 0
     assert summary["cost"]["usd_per_million_decisions"] > 0
     assert summary["drift"][0]["name"] == "score"

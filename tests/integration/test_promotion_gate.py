@@ -45,7 +45,7 @@ def decide(stack: Stack) -> Iterator[Callable[..., None]]:
     def put(model: Model, truth: Model, count: int = ENOUGH, since_ms: int = SINCE_MS) -> None:
         random = np.random.default_rng(7)
         rows = random.gamma(2.0, 20.0, (count, len(spec.features))).astype("<f4")
-        labels = truth.scores(rows) >= np.median(truth.scores(rows))
+        labels = truth.scores(rows) > np.median(truth.scores(rows))
         for n, (row, score, label) in enumerate(zip(rows, model.scores(rows), labels, strict=True)):
             at_ms = since_ms + n * 10 * DAY_MS // count
             decision = Decision(

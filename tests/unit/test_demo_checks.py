@@ -1,4 +1,5 @@
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from streamscore.demo.checks import (
     decided_exactly_once,
     line_up,
     parity_by_feature,
+    refused_by_the_gate,
+    shadow_equals_backtest,
     state_equals_backfill,
+    swapped_while_events_flowed,
     vectors_equal_backfill,
 )
 
@@ -102,3 +106,25 @@ def test_a_missing_vector_fails_even_if_the_others_are_equal() -> None:
 
 def test_nothing_to_compare_is_not_parity() -> None:
     assert not compare_vectors({}, ())[1].held
+
+
+def test_models_swapped_only_if_each_decided_alone_while_it_was_champion() -> None:
+    whole = [("a", Counter({"a": 3})), ("b", Counter({"b": 1})), ("a", Counter({"a": 2}))]
+    assert swapped_while_events_flowed(whole, 0).held
+    mixed = [whole[0], ("b", Counter({"b": 1, "a": 1})), whole[2]]
+    assert not swapped_while_events_flowed(mixed, 0).held
+    nobody = [whole[0], ("b", Counter[str | None]()), whole[2]]
+    assert "b did not decide alone" in swapped_while_events_flowed(nobody, 0).detail
+    assert "1 events were decided without a model" in swapped_while_events_flowed(whole, 1).detail
+
+
+def test_the_gate_refused_only_if_it_was_for_lack_of_labels() -> None:
+    assert refused_by_the_gate(["coverage"]).held
+    assert not refused_by_the_gate([]).held
+    assert not refused_by_the_gate(["features"]).held
+
+
+def test_shadow_equals_backtest_only_if_something_was_compared_and_nothing_differs() -> None:
+    assert shadow_equals_backtest(5, 0).held
+    assert not shadow_equals_backtest(5, 1).held
+    assert not shadow_equals_backtest(0, 0).held
