@@ -2,13 +2,17 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from common.errors import InvalidInputError
+from streamscore.chaos import mutations
 from streamscore.chaos.contents import Contents, differences
 from streamscore.chaos.proxy import halves, left_undone
 from streamscore.chaos.schedule import MISHAPS, NOTHING, Fault, Mishap, Schedule, Turn
+from streamscore.chaos.world import Parts
 
 WHOLE = Contents({"a": ("approve",)}, {"customer#1": b"x"}, {"a": [(1, b"v")]}, quarantined=2, given_up=0)
 
@@ -54,6 +58,24 @@ def test_equal_contents_do_not_differ() -> None:
 def test_a_difference_is_told_with_an_example(change: dict[str, Any], words: str) -> None:
     told = differences(WHOLE, replace(WHOLE, **change), broken=2)
     assert told[0].startswith(words)
+
+
+@pytest.mark.parametrize("mutation", mutations.MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_mutation_breaks_the_code_as_it_is_now(mutation: mutations.Mutation, tmp_path: Path) -> None:
+    parts = mutations.broken(mutation, tmp_path / "broken", Parts(shards=2, batch_size=5))
+    assert parts.code == tmp_path / "broken/src"
+    for path, old, new in mutation.changes:
+        ours = (mutations.PROJECT / path).read_text(encoding="utf-8")
+        theirs = (tmp_path / "broken" / path).read_text(encoding="utf-8")
+        assert old in ours
+        assert new in theirs and theirs != ours
+        compile(theirs, path, "exec")
+
+
+def test_a_mutation_of_code_that_has_changed_is_refused(tmp_path: Path) -> None:
+    outdated = mutations.Mutation("old", (("src/stream_features/verdict.py", "no such text", ""),))
+    with pytest.raises(InvalidInputError, match="old: .* has 0 times 'no such text'"):
+        mutations.broken(outdated, tmp_path / "broken", Parts(shards=2, batch_size=5))
 
 
 def test_a_batch_is_done_by_half_and_the_rest_told_as_aws_tells_it() -> None:
