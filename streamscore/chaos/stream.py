@@ -16,6 +16,7 @@ from streamscore.local import reshard
 from streamscore.producer.records import Selection, records
 from streamscore.producer.stream import Pace, Record, put_in_order, requests_of
 from streamscore.training.backfill import backfill, to_frame
+from streamscore.training.estimators import estimator
 from streamscore.training.split import DAY_MS, Windows
 from streamscore.training.tables import read_events
 from streamscore.training.train import Recipe, train
@@ -53,9 +54,11 @@ def _simulated(customers: int, days: int, start: Any, seed: int) -> pl.DataFrame
 
 
 def _model(folder: Path, spec: Spec, until: Any) -> Path:
-    write_events(_simulated(100, 40, until - timedelta(days=40), seed=2), folder / "history.parquet")
+    write_events(_simulated(60, 40, until - timedelta(days=40), seed=2), folder / "history.parquet")
     to_frame(backfill(spec, folder / "history.parquet")).write_parquet(folder / "features.parquet")
-    train(folder / "features.parquet", spec, folder / "bundle", Recipe(windows=Windows(train_ms=25 * DAY_MS)))
+    few = estimator("sklearn.ensemble.RandomForestClassifier", '{"n_estimators": 10, "max_depth": 8}')
+    recipe = Recipe(windows=Windows(train_ms=25 * DAY_MS), estimator=few)
+    train(folder / "features.parquet", spec, folder / "bundle", recipe)
     return folder / "bundle"
 
 
