@@ -10,7 +10,7 @@ from streamscore.chaos.contents import Contents, differences
 from streamscore.chaos.run import parts_for, run
 from streamscore.chaos.schedule import NOTHING, Fault, Mishap, Schedule
 
-EVENTS = 150
+EVENTS = 100
 SPEC = specs.parse((Path(__file__).parents[2] / "src/features.toml").read_text(encoding="utf-8"), "")
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]

@@ -124,7 +124,12 @@ def test_actions_are_exact_and_never_a_scan() -> None:
 
 def test_only_actions_without_resources_are_granted_on_everything() -> None:
     everywhere = {a for _, s in statements() if s["Resource"] == "*" for a in actions(s)}
-    assert everywhere == {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams"}
+    assert everywhere == {
+        "cloudwatch:GetMetricData",
+        "dynamodb:ListStreams",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    }
 
 
 def test_pointers_are_read_by_their_three_names_and_are_no_resources() -> None:
