@@ -26,14 +26,22 @@ NOTHING = Version("", "")
 """What a pointer points to that was withdrawn."""
 
 
-class Pointer(msgspec.Struct, frozen=True):
-    """The value of an SSM parameter `<prefix>/<name>`, as JSON. `at` is RFC 3339, `reason` is for people."""
+class Pointer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The value of an SSM parameter `<prefix>/<name>`, as JSON. `at` is RFC 3339, `reason` is for people.
+
+    `previous` is what going back returns to, and what a cold start takes if the current one fails its check;
+    `earlier` is what lay before that, newest first. `back`: this move was one back. `forced` names the checks
+    of the gate that failed and were overruled.
+    """
 
     version: str
     sha256: str
     previous: Version | None = None
     at: str = ""
     reason: str = ""
+    earlier: tuple[Version, ...] = ()
+    back: bool = False
+    forced: tuple[str, ...] = ()
 
     @property
     def current(self) -> Version:

@@ -98,7 +98,7 @@ def force(decision: str, reason: str, as_json: bool, stage: str | None, yes: boo
 @_JSON
 @stage_options
 def rollback(reason: str, as_json: bool, stage: str | None, yes: bool) -> None:
-    """Return to the policy before, which ends a `force` too. Twice is back again."""
+    """Return to the policy before, which ends a `force` too. Twice goes two back."""
     stack = target(stage, yes)
     place = _place(stack)
     before = _parsed(place)

@@ -90,7 +90,7 @@ def test_promote_roll_back_and_list(run: Run, shipped: list[Path]) -> None:
     assert roles == {first: "previous", second: "champion"}
     run("rollback")
     roles = {row["version"]: row["role"] for row in json.loads(run("models", "--json").stdout)}
-    assert roles == {first: "champion", second: "previous"}
+    assert roles == {first: "champion", second: ""}
     assert f"{first}  champion" in run("models").stdout
 
 
