@@ -1,6 +1,4 @@
-"""What the page's calculator needs of `streamscore.estimate`: a workload to begin with, prices, constants, and
-which numbers can be slid.
-"""
+"""What the page's calculator needs of `streamscore.estimate`: a workload, prices, constants, its sliders."""
 
 from dataclasses import asdict
 from types import ModuleType
@@ -13,7 +11,7 @@ from streamscore.estimate.workload import Workload
 
 
 class Slider(NamedTuple):
-    """One number of a workload. With `log`, equal ways are equal factors; values are rounded to two digits."""
+    """One number of a workload. With `log`, equal ways are equal factors, and values have two digits."""
 
     name: str
     label: str

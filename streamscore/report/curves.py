@@ -44,4 +44,4 @@ def wilson(positive: int, many: int, z: float = 1.959964) -> tuple[float, float]
     share, spread = positive / many, z * z / many
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / many + spread / (4 * many))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))

@@ -1,5 +1,5 @@
-"""What stands under each heading of the page: charts by name (page.js draws them), what they say in words, and
-their numbers as a table.
+"""What stands under each heading of the page: charts by name (charts.js draws them), what they say in words,
+and their numbers as tables.
 """
 
 import math
@@ -32,14 +32,16 @@ class Chart(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """Charts of the same numbers, the colours they use (a CSS variable and a name), and the numbers."""
+    """Charts that belong together, the colours they use (a CSS variable and a name), and their numbers."""
 
     charts: tuple[Chart, ...]
-    table: Table
+    tables: tuple[Table, ...]
     legend: tuple[tuple[str, str], ...] = ()
     open: bool = False
 
 
+SERIES = ("one", "two", "three", "four", "five", "six")
+"""Colours of what has no colour of its own, in order; charts.js takes them in the same."""
 ACTIONS = (("approve", "approved"), ("review", "reviewed"), ("block", "blocked"))
 
 
@@ -57,89 +59,102 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{share:.{digits}%}" if math.isfinite(share) else "–"
 
 
-def over_time(report: Report) -> Figure:
-    """Decisions and latency by time."""
-    it = report.traffic
+def traffic(report: Report) -> Figure:
+    """Decisions and their latency, by time and as they are spread."""
+    it, width = report.traffic, span(report.traffic.step_s)
     busiest = max(it.bins, key=lambda one: one.decided)
     slowest = max(it.bins, key=lambda one: one.p99_ms if math.isfinite(one.p99_ms) else -1.0)
     flagged = sum(one.review + one.block for one in it.bins)
-    width = span(it.step_s)
     charts = (
         Chart(
             "decisions",
             f"Decisions, each {width}",
-            f"{number(it.decided)} decisions in {len(it.bins)} bins of {width}; most, "
-            f"{number(busiest.decided)}, at {_clock(busiest, it.step_s)}.",
+            f"{number(it.decided)} in all; most, {number(busiest.decided)}, at {clock(busiest, it.step_s)}.",
         ),
         Chart(
             "flagged",
             f"Reviewed and blocked, each {width}",
-            f"{number(flagged)} of them, {percent(flagged / it.decided)} of all.",
+            f"{number(flagged)} in all, {percent(flagged / it.decided)} of decisions.",
         ),
         Chart(
             "latency_over_time",
-            "Latency, arrival to decision",
-            f"Median {number(it.p50_ms)} ms, 99th percentile {number(it.p99_ms)} ms overall; the slowest bin's, "
-            f"at {_clock(slowest, it.step_s)}, is {number(slowest.p99_ms)} ms.",
+            f"Latency from arrival to decision, each {width}",
+            f"Slowest at {clock(slowest, it.step_s)}: 99th percentile {number(slowest.p99_ms)} ms.",
+        ),
+        Chart(
+            "latency",
+            "Decisions by latency",
+            f"Half of them within {number(it.p50_ms)} ms, 99 % within {number(it.p99_ms)} ms; "
+            "cells are 20 % wide.",
         ),
     )
+    legend = (*ACTIONS[1:], ("one", "decisions, median latency"), ("two", "99th percentile"))
+    return Figure(charts, (_by_time(report), _by_latency(report)), legend)
+
+
+def _by_time(report: Report) -> Table:
     rows = tuple(
         (
-            _clock(one, it.step_s),
+            clock(one, report.traffic.step_s),
             *map(number, (one.approve, one.review, one.block)),
             number(one.p50_ms),
             number(one.p99_ms),
         )
-        for one in it.bins
+        for one in report.traffic.bins
     )
     head = ("time, UTC", "approved", "reviewed", "blocked", "p50, ms", "p99, ms")
-    legend = (*ACTIONS[1:], ("one", "median"), ("two", "99th percentile"))
-    return Figure(charts, Table("Decisions and latency by time", head, rows), legend)
+    return Table("Decisions and latency by time", head, rows)
 
 
-def latency(report: Report) -> Figure:
-    """How latencies are spread."""
-    it = report.traffic
+def _by_latency(report: Report) -> Table:
     rows = tuple(
         (f"{number(low)} to {number(high)}" if math.isfinite(high) else f"above {number(low)}", number(count))
-        for low, high, count in it.latency
+        for low, high, count in report.traffic.latency
     )
-    says = (
-        f"Half of all decisions came within {number(it.p50_ms)} ms of their event's arrival, 99 % within "
-        f"{number(it.p99_ms)} ms; cells are 20 % wide."
-    )
-    table = Table("Decisions by latency", ("ms", "decisions"), rows)
-    return Figure((Chart("latency", "Decisions by latency", says),), table)
+    return Table("Decisions by latency", ("ms", "decisions"), rows)
 
 
 def psi(drift: Drift) -> Figure:
     """How far each variable is from the baseline, and how that went."""
     rows = (drift.found.score, *drift.found.features)
     worst = max(rows, key=lambda row: row.psi if math.isfinite(row.psi) else -1.0)
-    last = drift.over_time[-1] if drift.over_time else None
     charts = [
         Chart(
             "psi",
             "Population stability index, by variable",
-            f"Largest: {worst.name}, {number(worst.psi, 3)}; alert above {drift.psi_alert:g}. The mark is what "
-            "sampling alone explains.",
+            f"Largest: {worst.name}, {number(worst.psi, 3)}; alert above {drift.psi_alert:g}. The mark is "
+            "what sampling alone explains.",
         )
     ]
-    if last:
+    legend = [("alert", "alert"), ("baseline", "explained by sampling")]
+    if len(drift.over_time) > 1:
+        last = drift.over_time[-1]
         charts.append(
             Chart(
                 "psi_over_time",
-                "PSI over time",
-                f"{len(drift.over_time)} stretches of windows; the last began {last.start} with "
-                f"{number(last.decided)} decisions, its score's PSI is {number(last.psi['score'], 3)}.",
+                "PSI over time, score and worst features",
+                f"{len(drift.over_time)} stretches of windows; in the last, from {last.start[:16]}, the "
+                f"score's is {number(last.psi['score'], 3)}.",
             )
         )
+        legend += [(colour, row.name) for colour, row in zip(SERIES, rows, strict=False)]
     table = Table(
         "Each variable against the model's baseline",
-        ("", "PSI", "noise", "JS", "KS", "mean shift, σ", "std ratio", "missing", "in baseline", "out of range"),
+        (
+            "",
+            "PSI",
+            "noise",
+            "JS",
+            "KS",
+            "mean shift, σ",
+            "std ratio",
+            "missing",
+            "in baseline",
+            "out of range",
+        ),
         tuple(_measures(row) for row in rows),
     )
-    return Figure(tuple(charts), table, (("alert", "alert"), ("baseline", "noise")), open=True)
+    return Figure(tuple(charts), (table,), tuple(legend), open=True)
 
 
 def drifted(row: Row, alert: float) -> bool:
@@ -153,8 +168,7 @@ def distributions(drift: Drift) -> Figure:
     charts, cells = [], []
     for one in drift.distributions:
         gap, cell = max(
-            (abs(now - base), cell)
-            for base, now, cell in zip(one.baseline, one.now, one.cells, strict=True)
+            (abs(now - base), cell) for base, now, cell in zip(one.baseline, one.now, one.cells, strict=True)
         )
         row = rows[one.name]
         mark = ", drifted" if drifted(row, drift.psi_alert) else ""
@@ -167,7 +181,7 @@ def distributions(drift: Drift) -> Figure:
         ]
     head = ("variable", "values", "baseline", "now")
     table = Table("Shares of decisions by value", head, tuple(cells), frozenset({0, 1}))
-    return Figure(tuple(charts), table, (("one", "now"), ("baseline", "baseline")))
+    return Figure(tuple(charts), (table,), (("one", "now"), ("ink", "baseline")))
 
 
 def months(report: Report) -> Figure:
@@ -179,17 +193,30 @@ def months(report: Report) -> Figure:
         Chart(
             "precision_recall",
             "Precision against recall",
-            f"Labels of {span_}; average precision of the newest month {number(newest.average_precision.value, 3)} "
-            f"± {number(newest.average_precision.error, 3)}.",
+            f"Labels of {span_}; average precision of the newest month "
+            f"{number(newest.average_precision.value, 3)} ± {number(newest.average_precision.error, 3)}.",
         ),
         Chart(
             "calibration",
             "Calibration: score against outcome",
-            f"Expected calibration error of the newest month {number(newest.calibration_error, 4)}; points on the "
-            "line are scores that mean what they say. Bars are 95 % intervals; both axes are square roots.",
+            f"Expected calibration error of the newest month {number(newest.calibration_error, 4)}; points "
+            "on the line are scores that mean what they say. Bars are 95 % intervals; axes are square roots.",
         ),
     )
-    head = ("month", "labels", "positive", "ROC AUC", "±", "AP", "±", "precision", "recall", "flagged", "Brier", "ECE")
+    head = (
+        "month",
+        "labels",
+        "positive",
+        "ROC AUC",
+        "±",
+        "AP",
+        "±",
+        "precision",
+        "recall",
+        "flagged",
+        "Brier",
+        "ECE",
+    )
     rows = tuple(
         (
             one.month,
@@ -208,23 +235,24 @@ def months(report: Report) -> Figure:
         for one in report.months
         for it in (one.labels,)
     )
-    legend = tuple((("one", "two", "three", "four", "five", "six")[at], one.month) for at, one in enumerate(shown))
-    return Figure(charts, Table("Performance by month in which labels became known", head, rows), legend, open=True)
+    legend = tuple((colour, one.month) for colour, one in zip(SERIES, shown, strict=False))
+    table = Table("Performance by month in which labels became known", head, rows)
+    return Figure(charts, (table,), legend, open=True)
 
 
 def reasons(report: Report) -> Figure:
     """What decisions name."""
     top = report.why[0]
     says = (
-        f"{len(report.why)} reasons; most often {top.name} ({top.kind}), named by {number(top.review)} reviewed and "
-        f"{number(top.block)} blocked decisions. A decision names up to three features."
+        f"{len(report.why)} reasons; most often {top.name} ({top.kind}), named by {number(top.review)} "
+        f"reviewed and {number(top.block)} blocked decisions. A decision names up to three features."
     )
     rows = tuple(
         (one.name, one.kind, number(one.approve), number(one.review), number(one.block)) for one in report.why
     )
     head = ("reason", "kind", "approved", "reviewed", "blocked")
     table = Table("Reasons by decision", head, rows, frozenset({0, 1}))
-    return Figure((Chart("reasons", "What decisions name as reasons", says),), table, ACTIONS)
+    return Figure((Chart("reasons", "What decisions name as reasons", says),), (table,), ACTIONS)
 
 
 def cost(report: Report) -> Figure:
@@ -241,7 +269,7 @@ def cost(report: Report) -> Figure:
     )
     head = ("component", "metered, USD", "per million, USD")
     table = Table("Metered cost by component", head, tuple(rows))
-    return Figure((Chart("cost", "US dollars for a million decisions", says),), table, open=True)
+    return Figure((Chart("cost", "US dollars for a million decisions", says),), (table,), open=True)
 
 
 def services(report: Report) -> Table:
@@ -285,7 +313,8 @@ def span(step_s: int) -> str:
     return unit if many == 1 else f"{many} {unit}s"
 
 
-def _clock(one: Bin, step_s: int) -> str:
+def clock(one: Bin, step_s: int) -> str:
+    """When a bin begins, to the second only where bins are that fine."""
     at = datetime.fromtimestamp(one.start_ms / 1000, tz=UTC)
     return at.strftime("%Y-%m-%d %H:%M:%S" if step_s % 60 else "%Y-%m-%d %H:%M")
 

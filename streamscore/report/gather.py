@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from common.errors import InvalidInputError
 from common.metrics import BY_NAME
-from monitor.compare import total
 from monitor.cost import NAMES as COSTS
 from monitor.cost import cost
 from streamscore import monitoring
@@ -93,7 +91,9 @@ def _agree(
 ) -> tuple[Count, ...]:
     by_monitor = sum(monitoring.counted(stack, version, since, until) for version in tally.models)
     return (
-        Count("Events applied", counted.get("EventsApplied", 0), "feature rows made durable, by stream_features"),
+        Count(
+            "Events applied", counted.get("EventsApplied", 0), "feature rows made durable, by stream_features"
+        ),
         Count("Decisions made", counted.get("DecisionsMade", 0), "stored for the first time, by scoring"),
         Count("Decisions in the table", tally.models.total(), "read one by one for this page"),
         Count("Decisions counted", by_monitor, "by the monitor, from the table's change stream"),

@@ -21,7 +21,13 @@ from streamscore.report.content import Report
 from streamscore.report.verdicts import verdicts
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "page/estimate.js", "page/charts.js", "page/calculator.js")
+_SCRIPTS = (
+    "vendor/d3.min.js",
+    "vendor/plot.umd.min.js",
+    "page/estimate.js",
+    "page/charts.js",
+    "page/calculator.js",
+)
 
 
 def render(report: Report, title: str, table: PriceTable | None = None) -> str:

@@ -75,7 +75,9 @@ class Tally:
             Why(kind, name, *(counts[action] for action in ACTIONS))
             for (kind, name), counts in self._why.items()
         ]
-        return tuple(sorted(found, key=lambda one: (-one.approve - one.review - one.block, one.kind, one.name)))
+        return tuple(
+            sorted(found, key=lambda one: (-one.approve - one.review - one.block, one.kind, one.name))
+        )
 
     def _add_to_bin(self, at_ms: int, action: str, latency_ms: int) -> None:
         number = at_ms // 1000 // STEPS_S[self._step]

@@ -20,7 +20,19 @@ class Verdict(NamedTuple):
 
 def verdicts(report: Report) -> list[Verdict]:
     """In the order of the page."""
-    return [*_checks(report), _agreement(report), _set_aside(report), _drift(report), _labels(report), _cost(report)]
+    return [
+        *_checks(report),
+        _agreement(report),
+        _set_aside(report),
+        _drift(report),
+        _labels(report),
+        _cost(report),
+    ]
+
+
+def lines(report: Report) -> list[str]:
+    """The same for a terminal."""
+    return [f"{one.state:<8} {one.says}" for one in verdicts(report)]
 
 
 def _checks(report: Report) -> Iterator[Verdict]:
@@ -38,7 +50,9 @@ def _agreement(report: Report) -> Verdict:
     if not any(made[name] for name in same):
         return Verdict("unknown", "Nothing was decided in this time.", "counts")
     if len({made[name] for name in same}) == 1:
-        return Verdict("good", f"{number(made[same[0]])} events, each decided once: four counts agree.", "counts")
+        return Verdict(
+            "good", f"{number(made[same[0]])} events, each decided once: four counts agree.", "counts"
+        )
     apart = ", ".join(f"{name.lower()} {number(made[name])}" for name in same)
     return Verdict("look", f"Counts differ: {apart}.", "counts")
 
@@ -47,7 +61,9 @@ def _set_aside(report: Report) -> Verdict:
     made = {one.name: one.count for one in report.agree}
     quarantined, failed = made["Records quarantined"], made["Records failed"]
     if quarantined or failed:
-        return Verdict("look", f"{number(quarantined)} records lie in quarantine, {number(failed)} failed.", "counts")
+        return Verdict(
+            "look", f"{number(quarantined)} records lie in quarantine, {number(failed)} failed.", "counts"
+        )
     return Verdict("good", "No record is in quarantine, none failed.", "counts")
 
 
@@ -56,11 +72,15 @@ def _drift(report: Report) -> Verdict:
         return Verdict("unknown", "No model is promoted, so there is no baseline.", "drift")
     found, alert = report.drift.found, report.drift.psi_alert
     if not found.enough:
-        return Verdict("unknown", f"{number(found.decided)} decisions are too few to speak of drift.", "drift")
+        return Verdict(
+            "unknown", f"{number(found.decided)} decisions are too few to speak of drift.", "drift"
+        )
     names = [f"{row.name} ({row.psi:.3f})" for row in (found.score, *found.features) if drifted(row, alert)]
     if names:
         return Verdict("look", f"PSI above {alert:g} and beyond sampling noise: {', '.join(names)}.", "drift")
-    return Verdict("good", f"No variable drifted: no PSI above {alert:g} that sampling does not explain.", "drift")
+    return Verdict(
+        "good", f"No variable drifted: no PSI above {alert:g} that sampling does not explain.", "drift"
+    )
 
 
 def _labels(report: Report) -> Verdict:
@@ -84,5 +104,8 @@ def _cost(report: Report) -> Verdict:
     if math.isnan(it.per_million_usd):
         return Verdict("unknown", "Nothing was metered per decision in this time.", "cost")
     waste = it.wasted_usd / it.total_usd if it.total_usd else 0.0
-    says = f"${number(it.per_million_usd, 2)} for a million decisions, {percent(waste, 1)} of it wasted on retries."
+    says = (
+        f"${number(it.per_million_usd, 2)} for a million decisions, "
+        f"{percent(waste, 1)} of it wasted on work that was done again."
+    )
     return Verdict("good" if waste < 0.05 else "look", says, "cost")

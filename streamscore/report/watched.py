@@ -8,6 +8,8 @@ from scoring.bundle import Bundle
 from streamscore.report.content import Distribution, Drift, Stretch
 
 MOST_STRETCHES = 48
+_TINY = 1e-30
+"""An edge just above zero makes a cell of zero alone."""
 Windows = Sequence[tuple[str, Sketch]]
 """(start, sketch) in order of start."""
 
@@ -39,11 +41,10 @@ def _cells(edges: Sequence[float]) -> Iterator[str]:
     >>> list(_cells((0.0, 0.5, 1.0, 1.0)))
     ['below 0', '0 to 0.5', '0.5 to 1', '1', 'above 1', 'missing']
     """
-    yield f"below {edges[0]:.4g}"
-    for low, high in zip(edges, edges[1:], strict=False):
-        same = low == high or f"{low:.4g}" == f"{high:.4g}"
-        yield f"{low:.4g}" if same else f"{low:.4g} to {high:.4g}"
-    yield f"above {edges[-1]:.4g}"
+    told = [f"{edge:.4g}" if abs(edge) > _TINY else "0" for edge in edges]
+    yield f"below {told[0]}"
+    yield from (low if low == high else f"{low} to {high}" for low, high in zip(told, told[1:], strict=False))
+    yield f"above {told[-1]}"
     yield "missing"
 
 

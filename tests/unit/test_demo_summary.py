@@ -3,9 +3,9 @@ from html.parser import HTMLParser
 
 import msgspec
 import pytest
+from streamscore.demo.page import render
 
 from streamscore.demo.checks import Check, Parity
-from streamscore.demo.page import render
 from streamscore.demo.summary import (
     Cost,
     Decided,

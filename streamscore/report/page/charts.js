@@ -6,37 +6,44 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
   const NAMES = ["one", "two", "three", "four", "five", "six"];
   const colour = (name) => `var(--${name})`;
   const count = d3.format(",");
+  const shortMs = (ms) => (ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`);
   const time = d3.utcFormat("%H:%M:%S");
   const GRID = { stroke: "currentColor", strokeOpacity: 0.12 };
   const bins = traffic.bins.map((b) => ({
     ...b, start: new Date(b.start_ms), end: new Date(b.start_ms + traffic.step_s * 1000),
   }));
   const tall = (rows, names) => rows.flatMap((row) => names.map((name) => ({ ...row, name, value: row[name] })));
-  const widest = (labels) => 6.6 * Math.max(...labels.map((label) => label.length)) + 10;
-  const short = (label, room) => (label.length * 6.6 + 10 > room ? `${label.slice(0, Math.floor((room - 18) / 6.6))}…` : label);
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  const wide = (text) => pen.measureText(text).width;
+  const short = (text, room) => {
+    let end = text.length;
+    while (end > 1 && wide(`${text.slice(0, end)}…`) > room) end--;
+    return wide(text) > room ? `${text.slice(0, end)}…` : text;
+  };
 
   // Horizontal bars, stacked if a name has several rows; `keys` are from the bottom of the stack.
   function bars(width, rows, fill, value, more = []) {
     const names = [...new Set(rows.map((row) => row.label))];
-    const marginLeft = Math.min(widest(names), width * 0.46);
+    const marginLeft = Math.ceil(Math.min(Math.max(...names.map(wide)) + 12, width * 0.46));
     return Plot.plot({
       width, height: 22 * names.length + 34, marginLeft, marginTop: 4, marginRight: 16, style: STYLE,
       x: { label: null, ticks: Math.max(2, Math.round((width - marginLeft) / 90)), tickFormat: value },
-      y: { domain: names, label: null, tickFormat: (name) => short(name, marginLeft), tickSize: 0 },
+      y: { domain: names, label: null, tickFormat: (name) => short(name, marginLeft - 10), tickSize: 0 },
       marks: [
         Plot.gridX(GRID),
         Plot.barX(rows, { x: "value", y: "label", fill, insetTop: 3, insetBottom: 3 }),
         ...more,
         Plot.ruleX([0]),
         Plot.tip(rows, Plot.pointerY({
-          x: "value", y: "label", ...Plot.stackX ? {} : {}, format: { fill: false, x: value }, title: (row) => `${row.label}\n${row.tip ?? value(row.value)}`,
+          x: "value", y: "label", title: (row) => `${row.label}\n${row.tip}`,
         })),
       ],
     });
   }
   const STYLE = { fontSize: "12px", fontFamily: "inherit", background: "none", overflow: "visible" };
   const overTime = (width, marks, y) => Plot.plot({
-    width, height: 190, marginLeft: 48, marginBottom: 26, marginTop: 12, style: STYLE, x: { type: "utc", label: null },
+    width, height: 190, marginLeft: 48, marginBottom: 36, marginTop: 12, style: STYLE, x: { type: "utc", label: null },
     y: { label: null, ticks: 4, zero: true, ...y },
     marks: [Plot.gridY({ ...GRID, ticks: 4 }), ...marks],
   });
@@ -69,20 +76,21 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
       const middle = (b) => new Date((+b.start + +b.end) / 2);
       const line = (y, name) => Plot.line(known, { x: middle, y, stroke: colour(name), strokeWidth: 1.75, marker });
       return overTime(width, [line("p99_ms", "two"), line("p50_ms", "one"), Plot.ruleY([0]), binTip((b) => b.p99_ms)],
-        { tickFormat: (ms) => (ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`) });
+        { tickFormat: shortMs });
     },
     latency(width) {
       const rows = traffic.latency.map(([low, high, n]) => ({ low: Math.max(low, 8), high: high ?? low * 1.2, n }));
       return Plot.plot({
-        width, height: 170, marginLeft: 48, marginBottom: 26, marginTop: 12, style: STYLE,
-        x: { type: "log", label: null, ticks: 6, tickFormat: (ms) => (ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`) },
+        width, height: 190, marginLeft: 48, marginBottom: 36, marginTop: 24, style: STYLE,
+        x: { type: "log", label: null, ticks: d3.range(1, 8).flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power))
+          .filter((ms) => ms >= rows[0].low && ms <= rows[rows.length - 1].high), tickFormat: shortMs },
         y: { label: null, ticks: 4 },
         marks: [
           Plot.gridY({ ...GRID, ticks: 4 }),
           Plot.rectY(rows, { x1: "low", x2: "high", y: "n", fill: colour("one"), insetLeft: 0.5 }),
           Plot.ruleX([traffic.p50_ms, traffic.p99_ms], { strokeDasharray: "3,3", strokeOpacity: 0.6 }),
           Plot.text([["median", traffic.p50_ms], ["p99", traffic.p99_ms]], {
-            x: "1", text: "0", frameAnchor: "top", textAnchor: "start", dx: 4, fill: "currentColor" }),
+            x: "1", text: "0", frameAnchor: "top", textAnchor: "end", dx: 2, dy: -14, fill: "currentColor" }),
           Plot.ruleY([0]),
           Plot.tip(rows, Plot.pointerX({ x: (r) => Math.sqrt(r.low * r.high), y: "n",
             title: (r) => `${count(r.low)} to ${count(r.high)} ms\n${count(r.n)} decisions` })),
@@ -104,17 +112,14 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
       const worst = [drift.found.score, ...drift.found.features].map((row) => row.name).slice(0, 6);
       const rows = drift.over_time.flatMap((s) =>
         worst.map((name, at) => ({ at: new Date(s.start), name, psi: s.psi[name], stroke: colour(NAMES[at]) })));
-      const last = rows.filter((row) => +row.at === +rows[rows.length - 1].at);
-      const right = Math.min(widest(worst), width * 0.42);
       return Plot.plot({
-        width, height: 22 * (drift.found.features.length + 1) + 34, marginLeft: 44, marginRight: right, marginBottom: 26, marginTop: 12, style: STYLE,
+        width, height: 22 * (drift.found.features.length + 1) + 34, marginLeft: 44, marginBottom: 36, marginTop: 12, style: STYLE,
         x: { type: "utc", label: null, ticks: Math.max(2, Math.round(width / 130)) }, y: { label: null, ticks: 5, zero: true },
         marks: [
           Plot.gridY({ ...GRID, ticks: 5 }),
           Plot.ruleY([drift.psi_alert], { stroke: colour("alert"), strokeDasharray: "4,3" }),
           Plot.line(drift.over_time, { x: (s) => new Date(s.start), y: "noise", stroke: colour("baseline"), strokeDasharray: "2,3" }),
-          Plot.line(rows, { x: "at", y: "psi", z: "name", stroke: "stroke", strokeWidth: 1.75, marker: "dot" }),
-          Plot.text(last, Plot.dodgeY ? { x: "at", y: "psi", text: (r) => short(r.name, right), textAnchor: "start", dx: 8, fill: "stroke" } : {}),
+          Plot.line(rows, { x: "at", y: "psi", z: "name", stroke: "stroke", strokeWidth: 1.75, marker: drift.over_time.length < 25 ? "dot" : null }),
           Plot.ruleY([0]),
           Plot.tip(rows, Plot.pointer({ x: "at", y: "psi", title: (r) => `${r.name}\n${r.at.toISOString().slice(0, 16)}\nPSI ${r.psi.toFixed(3)}` })),
         ],
