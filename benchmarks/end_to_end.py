@@ -37,8 +37,9 @@ from streamscore.training import backfill as backfills
 from streamscore.training import bundles, pointers
 from streamscore.training.final_states import final_states
 from streamscore.training.load_state import load
+from streamscore.training.split import DAY_MS, Windows
 from streamscore.training.tables import read_events
-from streamscore.training.train import train
+from streamscore.training.train import Recipe, train
 
 SPEC_PATH = Path(__file__).parents[1] / "src/features.toml"
 WARM_S = 3.0
@@ -90,7 +91,7 @@ def prepare(stack: Stack, live: int, folder: Path) -> Prepared:
     load(stack, final_states(spec, path, moment_ms))
     known = backfills.to_frame(whole).filter(pl.Series(whole.time_ms <= moment_ms))
     known.write_parquet(folder / "features.parquet")
-    train(folder / "features.parquet", spec, folder / "bundle")
+    train(folder / "features.parquet", spec, folder / "bundle", Recipe(windows=Windows(train_ms=28 * DAY_MS)))
     version = bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], folder / "bundle")
     pointers.point(stack.client("ssm"), stack.outputs["PointerPrefix"], version, "benchmark")
     return Prepared(spec, path, moment_ms)
@@ -152,7 +153,7 @@ def decisions(stack: Stack) -> Iterator[dict[str, Any]]:
 
 def cpu_seconds(stack: Stack) -> dict[str, float]:
     """CPU so far of every process of the stack, by what it is, and of the producer."""
-    named = {pid: name for name, pid in stack.stats()["processes"].items()}
+    named = {pid: name for name, pids in stack.stats()["processes"].items() for pid in pids}
     functions = {
         stack.outputs[key]: key.removesuffix("FunctionName") for key in stack.outputs if "FunctionName" in key
     }

@@ -118,7 +118,7 @@ PROCESSES = ("function", "host", "emulator")
 def cpu_of(stack: Stack) -> Iterator[dict[str, float]]:
     """Fills in, by process, the CPU milliseconds used inside the block."""
     host = psutil.Process(stack.supervisor.pid)
-    function = stack.stats()["processes"][stack.outputs["ScoringApiFunctionName"]]
+    (function,) = stack.stats()["processes"][stack.outputs["ScoringApiFunctionName"]]
     (emulator,) = [child for child in host.children() if "emulator_launcher" in " ".join(child.cmdline())]
     processes = dict(zip(PROCESSES, (psutil.Process(function), host, emulator), strict=True))
     before = {name: _cpu_ms(process) for name, process in processes.items()}

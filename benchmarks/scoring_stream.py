@@ -40,8 +40,10 @@ from stream_features.state import Out, Row, encode_out
 from streamscore.local.emulator import CREDENTIALS
 from streamscore.simulator import Scale, simulate, to_frame
 from streamscore.training.backfill import Backfilled, backfill
+from streamscore.training.labelled import Table
 from streamscore.training.split import Windows
-from streamscore.training.train import Alerts, Recipe, Table, fit
+from streamscore.training.thresholds import Alerts
+from streamscore.training.train import Recipe, fit
 
 SOURCE = Path(__file__).parents[1] / "src"
 FLAGGED = Alerts(review_share=0.05, block_share=0.01)

@@ -8,9 +8,13 @@ from typing import Any, Protocol
 from common.errors import InvalidInputError
 from common.prices import Price
 from common.pricing import METERED
-from monitor.compare import Comparison, compare, total
+from monitor import look, watching
+from monitor.compare import Comparison, Distribution
 from monitor.cost import NAMES, Cost, cost
+from monitor.look import Point
 from monitor.store import Store
+from monitor.times import iso
+from monitor.watching import Seen, Watched
 from streamscore.room_client import RoomClient
 
 NAMESPACE = "streamscore"
@@ -31,38 +35,49 @@ class Stack(Protocol):
 
 def store_of(stack: Stack) -> Store:
     """The stack's monitoring data."""
-    clients = (RoomClient(stack.client(service)) for service in ("dynamodb", "s3", "ssm"))
-    return Store(stack.outputs["MonitorTableName"], stack.outputs["DataBucketName"], *clients)
+    dynamodb, s3, ssm = (RoomClient(stack.client(service)) for service in ("dynamodb", "s3", "ssm"))
+    outputs = stack.outputs
+    return Store(
+        outputs["MonitorTableName"], outputs["DataBucketName"], outputs["PointerPrefix"], (dynamodb, s3, ssm)
+    )
+
+
+def watched(stack: Stack, since: datetime, until: datetime, version: str | None = None) -> Watched:
+    """What the stack's monitor saw in windows with since <= start < until of a model version, by default the
+    champion, and of the challenger: comparisons, verdicts, performance, the policy's thresholds.
+
+    `series(seen)` is one of these window by window, `distributions(seen)` its histograms. Raises
+    InvalidInputError if no model is promoted, or the version is not registered.
+    """
+    found = watching.watched(store_of(stack), _iso(since), _iso(until), version=version)
+    if found is None:
+        raise InvalidInputError("no model is promoted yet; run `streamscore promote BUNDLE`")
+    return found
+
+
+def series(seen: Seen) -> tuple[Point, ...]:
+    """Its windows in order, each compared with the same reference."""
+    return look.series(seen.subject, seen.read)
+
+
+def distributions(seen: Seen) -> tuple[Distribution, ...]:
+    """Its histograms and the reference's: the score's, then each feature's."""
+    return look.counts(seen.subject, seen.read)
 
 
 def drift(
     stack: Stack, since: datetime, until: datetime, version: str | None = None
 ) -> tuple[str, Comparison]:
-    """(model version, its windows with since <= start < until against its baseline); by default the champion.
-
-    Raises InvalidInputError if no model is promoted, or the version is not registered.
-    """
-    store = store_of(stack)
-    version = version or store.champion(stack.outputs["PointerPrefix"])
-    if version is None:
-        raise InvalidInputError("no model is promoted yet; run `streamscore promote BUNDLE`")
-    bundle = store.bundle(version)
-    if bundle is None:
-        raise InvalidInputError(
-            f"model {version} is not registered; `streamscore models` lists those that are"
-        )
-    layout = store.model(version).layout
-    found = store.windows(version, _iso(since), _iso(until), layout)
-    return version, compare(bundle, total(layout, (sketch for _, sketch in found)))
+    """(model version, its windows with since <= start < until against their reference), as in `watched`."""
+    looked = watched(stack, since, until, version).champion.looked
+    return looked.model, looked.whole.comparison
 
 
 def counted(stack: Stack, version: str, since: datetime, until: datetime) -> int:
     """Decisions the monitor counted for a model version (`none`: those no model made) in those windows."""
     store = store_of(stack)
-    layout = store.model(version).layout
-    return total(
-        layout, (sketch for _, sketch in store.windows(version, _iso(since), _iso(until), layout))
-    ).decided
+    found = store.windows(version, _iso(since), _iso(until), store.model(version).layout)
+    return sum(window.tally.decisions for window in found if not window.who.challenger)
 
 
 def metered(stack: Stack, since: datetime, until: datetime, prices: Mapping[str, Price] = METERED) -> Cost:
@@ -114,4 +129,4 @@ def _floor(at: datetime, period_s: int) -> datetime:
 
 
 def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return iso(at.timestamp())

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from scoring.items import Decision
+from scoring.items import Challenged, Decision
 from scoring.policy import ACTIONS, Verdict
 from scoring.reasons import Reason
 from streamscore.decided.stored import Decided
@@ -35,7 +35,7 @@ _unscored = st.tuples(
 @st.composite
 def decisions(draw: st.DrawFn) -> Decision:
     score, reasons, absent, model = draw(st.one_of(_scored, _unscored))
-    challenger = draw(st.none() | st.tuples(texts, scores))
+    challenger = draw(st.none() | st.builds(Challenged, texts, scores, st.sampled_from(ACTIONS)))
     return Decision(
         id=draw(texts),
         entity=draw(texts),
@@ -58,8 +58,7 @@ def decisions(draw: st.DrawFn) -> Decision:
         trace=draw(st.none() | texts),
         source=draw(st.sampled_from(["stream", "api"])),
         entities=draw(st.dictionaries(texts, texts, max_size=2)),
-        challenger=challenger[0] if challenger else None,
-        challenger_score=challenger[1] if challenger else None,
+        challenger=challenger,
     )
 
 

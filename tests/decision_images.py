@@ -9,6 +9,7 @@ import numpy as np
 
 _sequence = itertools.count(100)
 MODEL, SPEC = "m1", "spec-1"
+SCORED_AT_MS = 1_795_536_060_000  # a minute into the window that `batch` makes
 
 
 def decision(
@@ -21,6 +22,7 @@ def decision(
     label: bool | None = None,
     latency_ms: int = 300,
     scored: bool = True,
+    scored_at_ms: int = SCORED_AT_MS,
 ) -> dict[str, Any]:
     """A decision's image in DynamoDB JSON; `scored=False` is the stub a label leaves that comes first."""
     image: dict[str, Any] = {"pk": {"S": event_id}}
@@ -30,7 +32,7 @@ def decision(
         return image
     vector = np.asarray(features, dtype="<f4").tobytes()
     image |= {
-        "scored_at": {"N": "1790000000000"},
+        "scored_at": {"N": str(scored_at_ms)},
         "decision": {"S": decision},
         "spec": {"S": SPEC},
         "features": {"B": base64.b64encode(vector).decode()},

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.sketch import Bins
+from monitor.bins import Bins
 from scoring import bundle as bundles
 from scoring import pointers
 from scoring.bundle import Baseline, Bundle

@@ -10,10 +10,14 @@ from scoring.bundle import Bundle
 from scoring.model import Model
 from stream_features import spec as specs
 from stream_features.spec import Spec
-from streamscore.training.split import DAY_MS
-from streamscore.training.train import Alerts, Recipe, Table, Trained, fit, forest
+from streamscore.training.estimators import forest
+from streamscore.training.labelled import Table
+from streamscore.training.split import DAY_MS, Windows
+from streamscore.training.thresholds import Alerts
+from streamscore.training.train import Recipe, Trained, fit
 
 START_MS = 1_700_000_000_000
+WINDOWS = Windows(train_ms=28 * DAY_MS)
 SPEC = """
 [event]
 id = "id"
@@ -81,7 +85,7 @@ def write_features(path: Path, rows: Table) -> None:
 def trained(seed: int = 0) -> Trained:
     """A small forest, proven; another seed is another model."""
     small = forest().set_params(n_estimators=10, n_jobs=1)
-    return fit(table(seed=seed), spec(), Recipe(alerts=Alerts(0.1, 0.02), estimator=small))
+    return fit(table(seed=seed), spec(), Recipe(WINDOWS, Alerts(0.1, 0.02), estimator=small))
 
 
 def model(seed: int = 0) -> Model:

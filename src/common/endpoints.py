@@ -22,6 +22,7 @@ _ALL = (
     Service("dynamodb", "DYNAMODB", "DynamoDB_20120810", "1.0"),
     Service("events", "EVENTBRIDGE", "AWSEvents", "1.1"),
     Service("kinesis", "KINESIS", "Kinesis_20131202", "1.1"),
+    Service("monitoring", "CLOUDWATCH", "GraniteServiceVersion20100801", "1.0"),
     Service("s3", "S3"),
     Service("secretsmanager", "SECRETS_MANAGER", "secretsmanager", "1.1"),
     Service("sqs", "SQS", "AmazonSQS", "1.0"),

@@ -19,11 +19,13 @@ class Metric:
     alarm: str = ""
 
 
+SERVICES = ("stream_features", "scoring", "scoring_api", "monitor", "monitor_schedule")
+"""All that emit."""
 _ALL = "all"
 _FEATURES = "stream_features"
 _SCORING = "scoring, scoring_api"
 _MONITOR = "monitor"
-_HOURLY = "monitor_schedule"
+_SCHEDULE = "monitor_schedule"
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -138,6 +140,19 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "ChallengerFailed", "Count", _SCORING, "Rows the challenger could not score; decided all the same."
     ),
+    Metric(
+        "ChallengerAgreed",
+        "Count",
+        _SCORING,
+        "Decisions made for the first time that would have been the same with the challenger as champion.",
+    ),
+    Metric("ChallengerFlips", "Count", _SCORING, "Those that would have been others."),
+    Metric(
+        "ChallengerAlerts",
+        "Count",
+        _SCORING,
+        "Those the challenger would have reviewed or blocked; compare DecisionsReviewed + DecisionsBlocked.",
+    ),
     Metric("WindowsClosed", "Count", _MONITOR, "Tumbling windows written to monitor-windows."),
     Metric(
         "WindowsClosedEarly",
@@ -155,18 +170,63 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "ScorePsi",
         "None",
-        _HOURLY,
-        "PSI of the champion's scores against its baseline, over the hour.",
+        _SCHEDULE,
+        "PSI of the champion's scores against their reference, over the last hour of windows.",
     ),
     Metric(
         "WorstFeaturePsi",
         "None",
-        _HOURLY,
-        "Greatest PSI of any feature against its baseline, over the hour.",
+        _SCHEDULE,
+        "Greatest PSI of any of its features, likewise; which one is the log's `worst_feature`.",
     ),
-    Metric("RocAuc", "None", _HOURLY, "ROC AUC over the labels that matured in the hour."),
     Metric(
-        "AveragePrecision", "None", _HOURLY, "Average precision over the labels that matured in the hour."
+        "ScoreDrifted",
+        "None",
+        _SCHEDULE,
+        "1 if the scores, the prediction rate, or the label rate of matured decisions are past a threshold "
+        "of `[drift.alert]` or `[performance.alert]` and beyond noise, else 0.",
+        "> 0",
+    ),
+    Metric(
+        "FeaturesDrifted",
+        "None",
+        _SCHEDULE,
+        "Features past a threshold of `[drift.alert]` and beyond noise; which: the log's `features_drifted`.",
+        "> 0",
+    ),
+    Metric(
+        "RocAuc",
+        "None",
+        _SCHEDULE,
+        "ROC AUC of the decisions of the last `[performance] days` whose labels have matured; once an hour.",
+    ),
+    Metric("AveragePrecision", "None", _SCHEDULE, "Their average precision."),
+    Metric(
+        "PerformanceDropped",
+        "None",
+        _SCHEDULE,
+        "1 if that ROC AUC is below the bundle's own by more than `[performance.alert]` and noise, else 0.",
+        "> 0",
+    ),
+    Metric(
+        "RetrainingAdvised",
+        "None",
+        _SCHEDULE,
+        "1 if something is past a threshold of `[drift.retrain]` or `[performance.retrain]`, else 0.",
+        "> 0",
+    ),
+    Metric(
+        "CostPerMillionUSD",
+        "None",
+        _SCHEDULE,
+        "What the functions metered in the hour, for a million decisions; once an hour, if it had enough.",
+    ),
+    Metric(
+        "CostOverBudget",
+        "None",
+        _SCHEDULE,
+        "1 if that is above `[cost] per_million_usd`, else 0; nothing without a budget.",
+        "> 0",
     ),
     Metric("ColdStarts", "Count", _ALL, "First invocation of an execution environment."),
     Metric(

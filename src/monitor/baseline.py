@@ -1,25 +1,18 @@
 """From a model's bundle to the layout its decisions are counted by, and back to baseline counts. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from monitor.bins import Bins, Floats
+from monitor.decided import BARE, MAX_CELLS, Decided, Layout, observe
 from monitor.images import News, Seen
-from monitor.sketch import (
-    BARE,
-    MAX_CELLS,
-    Bins,
-    Decided,
-    Floats,
-    Labelled,
-    Layout,
-    Sketch,
-    observe,
-    observe_labels,
-    zero,
-)
-from scoring.bundle import Baseline, Bundle
+from monitor.labelled import Labelled, LabelSketch, observe_labels
+from monitor.sketch import DECISIONS, zero
+from monitor.tally import Tally, Who, merged
+from scoring.bundle import Baseline, Bundle, Thresholds
+from scoring.policy import by_score
 
 Columns = Sequence[int] | None
 """Where a model's features lie in a spec's vector; None if the spec does not have them all."""
@@ -27,10 +20,13 @@ Columns = Sequence[int] | None
 
 @dataclass(frozen=True)
 class Model:
-    """What counting needs of one model version: its layout, and its features' places by spec sha256."""
+    """What counting needs of one model version: its layout, its features' places by spec sha256, and the
+    thresholds by which it would decide.
+    """
 
     layout: Layout = BARE
     columns: Mapping[str, Columns] = field(default_factory=dict)
+    limits: Thresholds | None = None
 
 
 def layout_of(bundle: Bundle) -> Layout:
@@ -40,19 +36,20 @@ def layout_of(bundle: Bundle) -> Layout:
     return whole if whole.cells <= MAX_CELLS else Layout((), score)
 
 
-def observed(found: News, models: Mapping[str, Model]) -> dict[str, Sketch]:
-    """One sketch a model version of what a batch says happened."""
-    sketches: dict[str, Sketch] = {}
-    for version in sorted({seen.model for part in found for seen in part}):
-        model = models.get(version, Model())
-        decided, labelled, unlabelled = ([s for s in part if s.model == version] for part in found)
-        total = observe(model.layout, _decided(decided, model)) if decided else zero(model.layout)
-        if labelled:
-            total += observe_labels(model.layout, _labelled(labelled))
-        if unlabelled:
-            total -= observe_labels(model.layout, _labelled(unlabelled))
-        sketches[version] = total
-    return sketches
+def observed(found: News, models: Mapping[str, Model]) -> dict[Who, Tally]:
+    """One tally a model version and role of what a batch says happened."""
+    tallies: dict[Who, Tally] = {}
+    for who in sorted({_who(seen) for part in found for seen in part}):
+        model = models.get(who.model, Model())
+        decided, labelled, unlabelled = ([s for s in part if _who(s) == who] for part in found)
+        sketch = observe(model.layout, _decided(decided, model)) if decided else zero(model.layout)
+        back = {day: zero(one.layout) - one for day, one in _by_day(unlabelled, model).items()}
+        tallies[who] = Tally(sketch, merged(_by_day(labelled, model), back))
+    return tallies
+
+
+def _who(seen: Seen) -> Who:
+    return Who(seen.model, seen.challenger)
 
 
 def _bins(name: str, baseline: Baseline) -> Bins:
@@ -62,18 +59,38 @@ def _bins(name: str, baseline: Baseline) -> Bins:
 def _decided(seen: Sequence[Seen], model: Model) -> Decided:
     return Decided(
         features=_features(seen, model),
-        scores=np.array([s.score for s in seen], dtype=np.float64),
-        decisions=[s.decision for s in seen],
+        scores=_scores(seen),
+        decisions=_decisions(seen, model),
         latencies_ms=np.array([s.latency_ms for s in seen], dtype=np.float64),
     )
 
 
-def _labelled(seen: Sequence[Seen]) -> Labelled:
+def _by_day(seen: Iterable[Seen], model: Model) -> dict[str, LabelSketch]:
+    days: dict[str, list[Seen]] = {}
+    for one in seen:
+        days.setdefault(one.day, []).append(one)
+    return {day: observe_labels(_labelled(some, model)) for day, some in sorted(days.items())}
+
+
+def _labelled(seen: Sequence[Seen], model: Model) -> Labelled:
     return Labelled(
         labels=np.array([bool(s.label) for s in seen]),
-        scores=np.array([s.score for s in seen], dtype=np.float64),
-        decisions=[s.decision for s in seen],
+        scores=_scores(seen),
+        decisions=_decisions(seen, model),
+        amounts=np.array([s.amount for s in seen], dtype=np.float64),
     )
+
+
+def _scores(seen: Sequence[Seen]) -> Floats:
+    return np.array([s.score for s in seen], dtype=np.float64)
+
+
+def _decisions(seen: Sequence[Seen], model: Model) -> Sequence[str]:
+    """What was decided; of a challenger, what its thresholds would have made of its scores."""
+    if not seen or not seen[0].challenger:
+        return [s.decision for s in seen]
+    severity = by_score(_scores(seen), len(seen), model.limits, "approve")
+    return [DECISIONS[level] for level in severity.tolist()]
 
 
 def _features(seen: Sequence[Seen], model: Model) -> Floats:

@@ -1,32 +1,53 @@
-"""A stretch of windows against the model's baseline, by variable, and how labels turned out. Pure."""
+"""A stretch of windows against a reference, variable by variable. Pure.
+
+The reference is the bundle's baseline, or other windows of the same model: those of the same hours last week.
+"""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from monitor import drift, performance
-from monitor.performance import Bounded
-from monitor.sketch import LATENCY_EDGES_MS, MOMENT_STEPS, SCORE_STEPS, Bins, Counts, Layout, Sketch, zero
-from scoring.bundle import Bundle
+import numpy as np
 
-ENOUGH = 200
-"""Fewer decisions than this are shown but raise nothing: their PSI is mostly noise."""
+from monitor import drift
+from monitor.bins import FOURTH_STEPS, LATENCY_EDGES_MS, MOMENT_STEPS, Bins, Counts
+from monitor.decided import DecidedSketch, decisions_of, variables
+from scoring.bundle import Baseline, Bundle
+
+BASELINE, SEASONAL = "baseline", "seasonal"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One variable. `psi_noise` is what sampling explains; shifts are in baseline standard deviations."""
+    """One variable: what it was in the reference, what it is, and what sampling explains of the difference.
+
+    Shares are of all decisions (missing) or of the known values (out of range). Means and standard deviations
+    are in the variable's own unit; `mean_shift` and its noise in standard deviations of the reference,
+    `std_ratio` is now / reference and its noise a factor. NaN is what cannot be said.
+    """
 
     name: str
     psi: float
     psi_noise: float
     jensen_shannon: float
     kolmogorov_smirnov: float
+    kolmogorov_smirnov_noise: float
+    mean: float
+    mean_reference: float
     mean_shift: float
+    mean_noise: float
+    std: float
+    std_reference: float
     std_ratio: float
+    std_noise: float
     missing: float
-    missing_baseline: float
+    missing_reference: float
+    missing_noise: float
     out_of_range: float
+    out_of_range_reference: float
+    out_of_range_noise: float
+    comparable: bool = True
+    """False for what follows the calendar, against a reference of all hours."""
 
     @property
     def beyond_noise(self) -> bool:
@@ -35,59 +56,90 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
-    """How the labelled decisions fared; None of it is known without labels."""
+class Distribution:
+    """Counts of one variable on the cells of its edges: below, bins, above, missing (see `bins.Bins`)."""
 
-    labelled: int
-    positives: int
-    roc_auc: Bounded
-    average_precision: Bounded
-    precision: float
-    recall: float
-    alert_rate: float
-    brier: float
-    calibration_error: float
+    name: str
+    edges: tuple[float, ...]
+    reference: tuple[int, ...]
+    now: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything a stretch of windows says about a model; features by falling PSI."""
+    """Everything a stretch of windows says about a model; features by falling PSI.
+
+    `prediction_rate` is the share of scores at or above the bundle's review threshold, whatever the policy
+    made of them; `alert_rate` the share of decisions to review or block.
+    """
 
     decided: int
+    reference: str
+    reference_decided: int
     alert_rate: float
+    prediction_rate: float
+    prediction_rate_reference: float
+    prediction_rate_noise: float
     latency_p50_ms: float
     latency_p99_ms: float
     score: Row
     features: tuple[Row, ...]
-    labels: Labels | None
 
     @property
-    def enough(self) -> bool:
-        """Whether there are enough decisions to speak of drift."""
-        return self.decided >= ENOUGH
+    def rows(self) -> tuple[Row, ...]:
+        """The score, then the features."""
+        return (self.score, *self.features)
 
 
-def total(layout: Layout, sketches: Iterable[Sketch]) -> Sketch:
-    """Their sum."""
-    return sum(sketches, zero(layout))
+def compare(
+    bundle: Bundle,
+    window: DecidedSketch,
+    seasonal: DecidedSketch | None = None,
+    calendar: frozenset[str] = frozenset(),
+) -> Comparison:
+    """The window's sketch, made on the bundle's layout, against `seasonal` or else the bundle's baselines.
 
-
-def compare(bundle: Bundle, window: Sketch) -> Comparison:
-    """The window's sketch, made on the bundle's layout, against the bundle's baselines."""
-    baselines = {feature.name: feature.baseline.counts for feature in bundle.features}
-    rows = [_row(bins, baselines[bins.name], counts, moments) for bins, counts, moments in window.features()]
+    Features named in `calendar` are functions of the time alone: comparable with the same hours only.
+    """
+    sides = [_of_windows(*variable) for variable in variables(window)]
+    if seasonal is None:
+        baselines = zip(sides, _baselines(bundle), strict=False)
+        references = [_of_baseline(side.bins, baseline) for side, baseline in baselines]
+    else:
+        references = [_of_windows(*variable) for variable in variables(seasonal)]
+    hidden = calendar if seasonal is None else frozenset()
+    score, *rows = (_row(reference, side, hidden) for reference, side in zip(references, sides, strict=True))
     rows.sort(key=lambda row: -row.psi if row.psi == row.psi else 1.0)
+    limit = bundle.thresholds.review
+    rates = [drift.share_at_or_above(s.counts, bundle.score.edges, limit) for s in (references[0], sides[0])]
     approve, *flagged = window.part("decisions").tolist()
     return Comparison(
-        decided=window.decided,
+        decided=decisions_of(window),
+        reference=BASELINE if seasonal is None else SEASONAL,
+        reference_decided=references[0].total,
         alert_rate=sum(flagged) / (approve + sum(flagged)) if approve + sum(flagged) else math.nan,
+        prediction_rate=rates[1],
+        prediction_rate_reference=rates[0],
+        prediction_rate_noise=drift.share_noise(rates[0], references[0].known, rates[1], sides[0].known),
         latency_p50_ms=quantile_ms(window.part("latency"), 0.50),
         latency_p99_ms=quantile_ms(window.part("latency"), 0.99),
-        score=_row(
-            window.layout.score, bundle.score.counts, window.part("score"), window.part("score_moments")
-        ),
+        score=score,
         features=tuple(rows),
-        labels=labels_of(window) if window.labelled > 0 else None,
+    )
+
+
+def distributions(
+    bundle: Bundle, window: DecidedSketch, seasonal: DecidedSketch | None = None
+) -> tuple[Distribution, ...]:
+    """The counts that `compare` compares: of the score, then of each feature in the model's order."""
+    then = (
+        [c.tolist() for _, c, _ in variables(seasonal)]
+        if seasonal
+        else [b.counts for b in _baselines(bundle)]
+    )
+    return tuple(
+        Distribution(bins.name, bins.edges, tuple(reference), tuple(counts.tolist()))
+        for (bins, counts, _), reference in zip(variables(window), then, strict=False)
     )
 
 
@@ -100,48 +152,101 @@ def quantile_ms(latency: Counts, share: float) -> float:
     return float(LATENCY_EDGES_MS[min(cell, len(LATENCY_EDGES_MS) - 1)])
 
 
-def _row(bins: Bins, expected: Iterable[int], actual: Counts, moments: Counts) -> Row:
-    baseline = list(expected)
-    used = sum(1 for e, a in zip(baseline, actual, strict=True) if e > 0 or a > 0)
-    mean, std = _shift(moments, int(actual[:-1].sum()))
+def _baselines(bundle: Bundle) -> list[Baseline]:
+    """In the order of `variables`; a sketch of the score alone has the first only."""
+    return [bundle.score, *(feature.baseline for feature in bundle.features)]
+
+
+class _Side(NamedTuple):
+    """One variable, then or now; moments are of (value - centre) / spread of the bins."""
+
+    bins: Bins
+    counts: Counts
+    mean: float
+    std: float
+    kurtosis: float
+
+    @property
+    def total(self) -> int:
+        """All values, missing ones too."""
+        return int(self.counts.sum())
+
+    @property
+    def known(self) -> int:
+        """Values that are there."""
+        return int(self.counts[:-1].sum())
+
+    @property
+    def missing(self) -> float:
+        return drift.share_missing(self.counts)
+
+    @property
+    def out_of_range(self) -> float:
+        return drift.share_out_of_range(self.counts)
+
+
+def _of_windows(bins: Bins, counts: Counts, moments: Counts) -> _Side:
+    known = int(counts[:-1].sum())
+    if known <= 0:
+        return _Side(bins, counts, math.nan, math.nan, math.nan)
+    mean = float(moments[0]) / MOMENT_STEPS / known
+    square = float(moments[1]) / MOMENT_STEPS**2 / known
+    variance = max(0.0, square - mean * mean)
+    fourth = float(moments[2]) / FOURTH_STEPS / known
+    return _Side(bins, counts, mean, math.sqrt(variance), fourth / variance**2 if variance > 0 else math.nan)
+
+
+def _of_baseline(bins: Bins, baseline: Baseline) -> _Side:
+    counts = np.asarray(baseline.counts, dtype=np.int64)
+    if counts[:-1].sum() <= 0:
+        return _Side(bins, counts, math.nan, math.nan, math.nan)
+    return _Side(bins, counts, 0.0, 1.0 if baseline.std > 0 else 0.0, _kurtosis(baseline))
+
+
+def _kurtosis(baseline: Baseline) -> float:
+    """From the histogram, values evenly spread in their bins: rather too large, as outer bins are wide."""
+    inside = np.asarray(baseline.counts[1:-2], dtype=np.float64)
+    if baseline.std <= 0 or inside.sum() <= 0:
+        return math.nan
+    edges = (np.asarray(baseline.edges) - baseline.mean) / baseline.std
+    low, high = edges[:-1], edges[1:]
+    even = (low**4 + low**3 * high + low**2 * high**2 + low * high**3 + high**4) / 5
+    return float((inside * even).sum() / inside.sum())
+
+
+def _row(reference: _Side, now: _Side, calendar: frozenset[str]) -> Row:
+    bins, totals, known = now.bins, (reference.total, now.total), (reference.known, now.known)
+    used = int(((reference.counts > 0) | (now.counts > 0)).sum())
+    scale = reference.std if reference.std > 0 else 1.0
+    spread = _larger(reference.std, now.std)
+    ratio = now.std / reference.std if reference.std > 0 else math.nan
     return Row(
         name=bins.name,
-        psi=drift.psi(baseline, actual),
-        psi_noise=drift.psi_noise(used, sum(baseline), int(actual.sum())),
-        jensen_shannon=drift.jensen_shannon(baseline, actual),
-        kolmogorov_smirnov=drift.kolmogorov_smirnov(baseline, actual),
-        mean_shift=mean,
-        std_ratio=std,
-        missing=drift.share_missing(actual),
-        missing_baseline=drift.share_missing(baseline),
-        out_of_range=drift.share_out_of_range(actual),
+        psi=drift.psi(reference.counts, now.counts),
+        psi_noise=drift.psi_noise(used, *totals),
+        jensen_shannon=drift.jensen_shannon(reference.counts, now.counts),
+        kolmogorov_smirnov=drift.kolmogorov_smirnov(reference.counts, now.counts),
+        kolmogorov_smirnov_noise=drift.kolmogorov_smirnov_noise(*known),
+        mean=bins.centre + bins.spread * now.mean,
+        mean_reference=bins.centre + bins.spread * reference.mean,
+        mean_shift=(now.mean - reference.mean) / scale,
+        mean_noise=drift.mean_noise(spread, *known) / scale,
+        std=bins.spread * now.std,
+        std_reference=bins.spread * reference.std,
+        std_ratio=ratio,
+        std_noise=math.exp(
+            min(700.0, drift.std_noise(_larger(reference.kurtosis, now.kurtosis, 3.0), *known))
+        ),
+        missing=now.missing,
+        missing_reference=reference.missing,
+        missing_noise=drift.share_noise(reference.missing, totals[0], now.missing, totals[1]),
+        out_of_range=now.out_of_range,
+        out_of_range_reference=reference.out_of_range,
+        out_of_range_noise=drift.share_noise(reference.out_of_range, known[0], now.out_of_range, known[1]),
+        comparable=bins.name not in calendar,
     )
 
 
-def _shift(moments: Counts, count: int) -> tuple[float, float]:
-    if count <= 0:
-        return math.nan, math.nan
-    mean = float(moments[0]) / MOMENT_STEPS / count
-    square = float(moments[1]) / MOMENT_STEPS**2 / count
-    return mean, math.sqrt(max(0.0, square - mean * mean))
-
-
-def labels_of(window: Sketch) -> Labels:
-    """How the labels counted in a sketch fared; of any layout."""
-    negatives, positives = window.label_counts()
-    score_sums = window.part("label_scores").reshape(2, -1)[:, :-1] / SCORE_STEPS
-    by_decision = window.part("label_decisions").reshape(2, -1)
-    fared = performance.decided(*by_decision)
-    scored, positive = int(negatives.sum() + positives.sum()), int(positives.sum())
-    squares = float(window.part("label_score_squares").sum()) / SCORE_STEPS
-    return Labels(
-        labelled=window.labelled,
-        positives=int(by_decision[1].sum()),
-        roc_auc=performance.roc_auc(negatives, positives),
-        average_precision=performance.average_precision(negatives, positives),
-        precision=fared.precision,
-        recall=fared.recall,
-        alert_rate=fared.alert_rate,
-        brier=performance.brier(scored, positive, squares, float(score_sums[1].sum())),
-        calibration_error=performance.calibration_error(negatives, positives, score_sums.sum(axis=0)),
-    )
+def _larger(*values: float) -> float:
+    """The largest of those that are known; NaN if none is."""
+    return max((value for value in values if not math.isnan(value)), default=math.nan)

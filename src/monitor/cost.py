@@ -60,8 +60,8 @@ def cost(sums: Sums, prices: Mapping[str, Price] = METERED) -> Cost:
         wasted_usd=math.fsum(_wasted(sums, service, usd) for service, usd in by_service.items()),
         by_component_usd=by_component,
         by_service_usd=by_service,
-        per_million_usd=_per_million(total, decisions),
-        per_million_by_component_usd={n: _per_million(usd, decisions) for n, usd in by_component.items()},
+        per_million_usd=per_million(total, decisions),
+        per_million_by_component_usd={n: per_million(usd, decisions) for n, usd in by_component.items()},
         estimated_units=_sum(sums, name=ESTIMATED),
     )
 
@@ -88,5 +88,6 @@ def _sum(sums: Sums, *, service: str | None = None, name: str | None = None) -> 
     )
 
 
-def _per_million(usd: float, decisions: int) -> float:
+def per_million(usd: float, decisions: int) -> float:
+    """US dollars for a million decisions; NaN without any."""
     return usd / decisions * 1e6 if decisions else math.nan

@@ -5,12 +5,19 @@ above, NaN.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 Histogram = npt.ArrayLike
 _PSEUDO_COUNT = 0.5
+
+SIGMAS = 6.0
+"""What sampling explains once in 10⁹ looks at one variable: a stack looks some 10⁵ times a day at all of
+its variables, and a quiet year must raise nothing.
+"""
+_LOG_RARE = math.log(2e9)
 
 
 def psi(expected: Histogram, actual: Histogram) -> float:
@@ -27,15 +34,15 @@ def psi(expected: Histogram, actual: Histogram) -> float:
     return float(np.sum((a - e) * np.log(a / e))) if e.size else math.nan
 
 
-def psi_noise(cells: int, expected_total: float, actual_total: float, *, sigmas: float = 3.0) -> float:
+def psi_noise(cells: int, expected_total: float, actual_total: float, *, sigmas: float = SIGMAS) -> float:
     """The PSI that sampling explains: if nothing changed, PSI / (1/n + 1/m) is about χ² with cells - 1.
 
     Its mean plus `sigmas` standard deviations, by Wilson and Hilferty's cube-root approximation of
     χ²; a PSI below it says nothing. Yurdakul and Naranjo, "Statistical properties of the population
     stability index", 2020.
 
-    >>> round(psi_noise(10, 1_000_000, 200), 3)
-    0.136
+    >>> round(psi_noise(10, 1_000_000, 200, sigmas=3), 3), round(psi_noise(10, 1_000_000, 200), 3)
+    (0.136, 0.318)
     """
     if min(expected_total, actual_total) <= 0 or cells < 2:
         return math.inf
@@ -78,6 +85,65 @@ def kolmogorov_smirnov(expected: Histogram, actual: Histogram) -> float:
     return float(np.max(np.abs(gaps)))
 
 
+def kolmogorov_smirnov_noise(expected_total: float, actual_total: float) -> float:
+    """The distance that sampling explains: √(ln(2/α) / 2 · (1/n + 1/m)), α = 10⁻⁹.
+
+    Massart, "The tight constant in the Dvoretzky-Kiefer-Wolfowitz inequality", 1990, for two samples as in
+    Wei and Dudley, 2012. It holds for values in cells: they are seen at fewer points. Infinite without
+    counts.
+
+    >>> round(kolmogorov_smirnov_noise(1_000_000, 500), 3)
+    0.146
+    """
+    if min(expected_total, actual_total) <= 0:
+        return math.inf
+    return math.sqrt(_LOG_RARE / 2 * (1 / expected_total + 1 / actual_total))
+
+
+def share_noise(expected: float, expected_total: float, actual: float, actual_total: float) -> float:
+    """The difference between two shares that sampling explains, for rare events too: Bernstein's inequality,
+    L/3k + √((L/3k)² + 2·p(1-p)·L/k) with the pooled share p, 1/k = 1/n + 1/m, L = ln(2·10⁹).
+
+    Boucheron, Lugosi and Massart, "Concentration Inequalities", 2013, cor. 2.11. Infinite without counts.
+
+    >>> round(share_noise(0.01, 1_000_000, 0.02, 10_000), 4)
+    0.0073
+    """
+    if not (expected_total > 0 and actual_total > 0):
+        return math.inf
+    pooled = (expected * expected_total + actual * actual_total) / (expected_total + actual_total)
+    rate = _LOG_RARE * (1 / expected_total + 1 / actual_total)
+    linear = rate / 3
+    return linear + math.sqrt(linear**2 + 2 * max(0.0, pooled * (1 - pooled)) * rate)
+
+
+def mean_noise(std: float, expected_total: float, actual_total: float) -> float:
+    """The difference between two means that sampling explains: SIGMAS · std · √(1/n + 1/m), by the central
+    limit theorem. `std` is the larger of the two, so that neither a far value nor its absence is drift.
+
+    >>> round(mean_noise(1.0, 1_000_000, 900), 3)
+    0.2
+    """
+    if not (expected_total > 0 and actual_total > 0):
+        return math.inf
+    return SIGMAS * std * math.sqrt(1 / expected_total + 1 / actual_total)
+
+
+def std_noise(kurtosis: float, expected_total: float, actual_total: float) -> float:
+    """The |ln| of the ratio of two standard deviations that sampling explains: SIGMAS · √((κ-1)/4 ·
+    (1/n + 1/m)), by the delta method on the sample variance, whose own is σ⁴·(κ-1)/n.
+
+    Cramér, "Mathematical Methods of Statistics", 1946, §27.4. `kurtosis` (3 for a normal variable) is the
+    larger of the two: a heavy tail's standard deviation is mostly a few far values.
+
+    >>> round(std_noise(3.0, 1_000_000, 1800), 2)
+    0.1
+    """
+    if not (expected_total > 0 and actual_total > 0):
+        return math.inf
+    return SIGMAS * math.sqrt(max(0.0, kurtosis - 1) / 4 * (1 / expected_total + 1 / actual_total))
+
+
 def share_missing(counts: Histogram) -> float:
     """Share of NaN; NaN if there are no counts."""
     cells = _counts(counts)
@@ -88,6 +154,15 @@ def share_out_of_range(counts: Histogram) -> float:
     """Share below the first edge or above the last, of the values that are known; NaN if none is."""
     known = _counts(counts)[:-1]
     return float((known[0] + known[-1]) / known.sum()) if known.sum() > 0 else math.nan
+
+
+def share_at_or_above(counts: Histogram, edges: Sequence[float], limit: float) -> float:
+    """Share of the known values in cells at or above `limit`, exact where it is an edge; NaN if there are
+    none. A limit inside a cell leaves that cell out.
+    """
+    known = _counts(counts)[:-1]
+    first = int(np.searchsorted(np.asarray(edges), limit, side="left")) + 1
+    return float(known[first:].sum() / known.sum()) if known.sum() > 0 else math.nan
 
 
 def _counts(histogram: Histogram) -> npt.NDArray[np.float64]:

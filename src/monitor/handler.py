@@ -12,7 +12,9 @@ from common.tracing import annotate, step
 from monitor import baseline, windows
 from monitor.images import News, news
 from monitor.store import Store
+from monitor.tally import merged
 from monitor.windows import Window
+from scoring.policy import Policy
 
 
 @observed
@@ -24,35 +26,37 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def count_batch(event: Mapping[str, Any], store: Store, now_s: float) -> dict[str, Any]:
     """Gather the batch and its models' bins, add its sketches to the window's, write them if it ends here."""
     with step("read"):
-        window, found = windows.read(event), news(event.get("Records") or ())
-        models = _models(window, found, store)
+        policy = store.policy_now(now_s)
+        window = windows.read(event)
+        found = news(event.get("Records") or (), policy.monitoring.performance.amount)
+        models = _models(window, found, store, policy)
     annotate(batch_size=len(event.get("Records") or ()), model_version=" ".join(models))
     with step("merge"):
         before = windows.unpack(window, {version: model.layout for version, model in models.items()})
-        sketches = windows.add(before, baseline.observed(found, models))
-        state, items = windows.close(window, sketches)
+        state, items = windows.close(window, merged(before, baseline.observed(found, models)))
     with step("store", items=len(items)):
         store.write(items, now_s)
     _tell(window, items)
     return {"state": state, "batchItemFailures": []}
 
 
-def _models(window: Window, found: News, store: Store) -> dict[str, baseline.Model]:
-    specs: dict[str, set[str]] = {version: set() for version in window.packed}
+def _models(window: Window, found: News, store: Store, policy: Policy) -> dict[str, baseline.Model]:
+    specs: dict[str, set[str]] = {version: set() for version in window.models}
     for part in found:
         for seen in part:
             specs.setdefault(seen.model, set()).add(seen.spec)
-    return {version: store.model(version, shas) for version, shas in specs.items()}
+    return {version: store.model(version, shas, policy) for version, shas in specs.items()}
 
 
 def _tell(window: Window, items: list[windows.Item]) -> None:
     if not items:
         return
-    note(window_start=window.start, models=",".join(item.model for item in items))
+    note(window_start=window.start, models=",".join(item.who.model for item in items))
+    own = [item for item in items if not item.who.challenger]  # a challenger counts the same events again
     count("WindowsClosed")
     count("WindowsClosedEarly", window.early or not window.final)
-    count("DecisionsCounted", sum(item.sketch.decided for item in items))
-    count("LabelsCounted", sum(item.sketch.labelled for item in items))
+    count("DecisionsCounted", sum(item.tally.decisions for item in own))
+    count("LabelsCounted", sum(item.tally.labelled for item in own))
 
 
 @functools.cache

@@ -96,6 +96,36 @@ def brier(labelled: float, positives: float, sum_of_squares: float, sum_of_posit
     return _ratio(sum_of_squares - 2 * sum_of_positive_scores + positives, labelled)
 
 
+def mean_absolute_error(
+    labelled: float, positives: float, sum_of_scores: float, sum_of_positive_scores: float
+) -> float:
+    """Mean of |score - label|: (Σs of negatives + positives - Σs of positives) / labelled.
+
+    NaN without labels.
+
+    >>> round(mean_absolute_error(2, 1, 0.9 + 0.2, 0.9), 3)
+    0.15
+    """
+    negative_scores = sum_of_scores - sum_of_positive_scores
+    return _ratio(negative_scores + positives - sum_of_positive_scores, labelled)
+
+
+def roc_auc_noise(auc: float, negatives: float, positives: float) -> float:
+    """The standard error of a ROC AUC from so many of each class. NaN without both.
+
+    Hanley and McNeil, Radiology 143, 1982, eq. 1 with Q1 = A/(2-A), Q2 = 2A²/(1+A).
+
+    >>> round(roc_auc_noise(0.9, 10_000, 100), 4)
+    0.0207
+    """
+    if min(negatives, positives) <= 0 or math.isnan(auc):
+        return math.nan
+    both_above, both_below = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    square = auc**2
+    spread = (positives - 1) * (both_above - square) + (negatives - 1) * (both_below - square)
+    return math.sqrt(max(0.0, auc * (1 - auc) + spread) / (negatives * positives))
+
+
 def calibration_error(negatives: Cells, positives: Cells, score_sums: Cells) -> float:
     """Expected calibration error: Σ over cells of |Σ scores - positives| / labelled. NaN without labels.
 

@@ -113,7 +113,7 @@ def decode(data: bytes, expected_sha256: str | None = None) -> Bundle:
         )
     try:
         bundle = _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ModelRefusedError(f"{BUNDLE_FILE}: {error}") from error
     if bundle.format != FORMAT:
         raise ModelRefusedError(f"{BUNDLE_FILE}: format {bundle.format}, this code reads {FORMAT}")
@@ -139,6 +139,12 @@ def columns(bundle: Bundle, names: Sequence[str], definitions: Sequence[str]) ->
     place = {feature: n for n, feature in enumerate(zip(names, definitions, strict=True))}
     found = [place.get((feature.name, feature.definition)) for feature in bundle.features]
     return None if None in found else [n for n in found if n is not None]
+
+
+def unserved(bundle: Bundle, names: Sequence[str], definitions: Sequence[str]) -> list[str]:
+    """The model's features that a spec with these does not serve, or not by the same definition."""
+    served = dict(zip(names, definitions, strict=True))
+    return [feature.name for feature in bundle.features if served.get(feature.name) != feature.definition]
 
 
 def _content_version(bundle: Bundle) -> str:

@@ -5,7 +5,7 @@ Source `streamscore`, detail type `DecisionReviewed` or `DecisionBlocked`; the d
 again, never another.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -61,6 +61,17 @@ class Bus:
             if not todo:
                 break
         return {id_ for id_, _ in todo}
+
+    def tell(self, detail_type: str, told: Mapping[str, Any], at_s: float) -> bool:
+        """Put one event that is no decision; whether the bus took it. What is not known (NaN) is null."""
+        entry = {
+            "Source": SOURCE,
+            "DetailType": detail_type,
+            "Detail": _encoded(told).decode(),
+            "EventBusName": self._name,
+            "Time": at_s,
+        }
+        return self._put([entry]) == [False]
 
     def _once(self, entries: "Sequence[_Entry]") -> "list[_Entry]":
         """Put all; those that were not accepted. After a call without an answer no other is tried: where

@@ -1,6 +1,7 @@
 """One pointer and what it leads to: taken into use once it has passed its check, kept until another has."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from common.errors import InvalidInputError, ModelRefusedError, TransientError
@@ -21,13 +22,20 @@ class Followed[T]:
 
     `load(version)` gives it checked: ModelRefusedError or InvalidInputError if it must not be used,
     TransientError if it could not be read. With `in_reserve` the version before is taken where there is
-    nothing in use and the version named cannot be.
+    nothing in use and the version named cannot be; `last_resort(version)` where that cannot be either.
     """
 
     def __init__(
-        self, name: str, load: Callable[[Version], T], counted: Counted, *, in_reserve: bool = True
+        self,
+        name: str,
+        load: Callable[[Version], T],
+        counted: Counted,
+        *,
+        in_reserve: bool = True,
+        last_resort: Callable[[Version], T] | None = None,
     ) -> None:
         self.name, self._load, self._counted, self._in_reserve = name, load, counted, in_reserve
+        self._last_resort = last_resort
         self._version = NOTHING
         self.in_use: T | None = None
         self.named = True
@@ -51,8 +59,11 @@ class Followed[T]:
         if pointer.current == self._version:
             return
         before = [pointer.previous] if pointer.previous not in {None, NOTHING} else []
-        spare = before if self.in_use is None and self._in_reserve else []
-        any(version and self._take(version) for version in (pointer.current, *spare))
+        spare = before if self._version == NOTHING and self._in_reserve else []
+        taken = any(version and self._take(version) for version in (pointer.current, *spare))
+        if not taken and self.in_use is None and self._last_resort:
+            with suppress(TransientError, ModelRefusedError, InvalidInputError):  # was told just now
+                self.in_use = self._last_resort(pointer.current)
 
     def _take(self, version: Version) -> bool:
         """Take a version into use if it passes its check."""

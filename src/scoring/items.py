@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from common.pricing import item_bytes
-from scoring.policy import Verdict
+from scoring.policy import Action, Verdict
 from scoring.reasons import Reason
 from stream_features.spec import Spec
 
@@ -29,10 +29,18 @@ _NO_FIELDS: Value = {"M": {}}
 _NO_REASONS: Value = {"L": []}
 
 
+class Challenged(NamedTuple):
+    """The model that scored in shadow, its score, and what would have been decided were it the champion."""
+
+    model: str
+    score: float
+    decision: Action
+
+
 class Decision(NamedTuple):
     """One decision about one event. `absent` is the reason why there is no score; `source` is stream or
-    api; `entity` is the primary one's value, `entities` are the others' by name. `challenger` is the version
-    of the model that scored beside the one that decided.
+    api; `entity` is the primary one's value, `entities` are the others' by name. `challenger` is what
+    the model that scored beside the one that decided made of it.
     """
 
     id: str
@@ -52,8 +60,7 @@ class Decision(NamedTuple):
     trace: str | None
     source: str
     entities: Mapping[str, str] = MappingProxyType({})
-    challenger: str | None = None
-    challenger_score: float | None = None
+    challenger: Challenged | None = None
 
 
 class Label(NamedTuple):
@@ -96,9 +103,11 @@ def to_item(decision: Decision) -> Item:
         item["rules"] = {"L": [{"S": name} for name in verdict.rules]}
     if verdict.propensity is not None:
         item["propensity"] = {"N": repr(verdict.propensity)}
-    if decision.challenger and decision.challenger_score is not None:
-        score = {"N": repr(decision.challenger_score)}
-        item["challenger"] = {"M": {"model": {"S": decision.challenger}, "score": score}}
+    if decision.challenger:
+        model, score, would = decision.challenger
+        item["challenger"] = {
+            "M": {"model": {"S": model}, "score": {"N": repr(score)}, "decision": {"S": would}}
+        }
     if decision.entities:
         item["entities"] = {"M": {name: {"S": value} for name, value in decision.entities.items()}}
     if decision.kept:

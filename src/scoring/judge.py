@@ -3,7 +3,7 @@ flagged.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from common.tracing import step
 from scoring import bundle as bundles
 from scoring import policy as policies
 from scoring.comparisons import Moments
+from scoring.items import Challenged
 from scoring.model import Model, Scores
 from scoring.policy import Policy, Verdict
 from scoring.reasons import Reason, explain, tell
@@ -28,9 +29,18 @@ _COMPILED = 32
 """So many policies are kept compiled, for so many specs, before the oldest is dropped."""
 
 
+class Shadow(NamedTuple):
+    """What the challenger makes of a batch: its version, its scores, the verdicts were it the champion."""
+
+    model: str
+    scores: Scores
+    verdicts: Sequence[Verdict]
+
+
 class Judged(NamedTuple):
     """What became of a batch, a row each: `scores` is None when the fallback decided, and `absent` says
-    why. `challenger` is the version of the model that scored beside the one in use, if one did.
+    why. `challenger` is the model that scored beside the one in use, if one did, and what would have been
+    decided by it.
     """
 
     model: str | None
@@ -39,8 +49,7 @@ class Judged(NamedTuple):
     scores: Scores | None
     verdicts: Sequence[Verdict]
     reasons: Sequence[Sequence[Reason]]
-    challenger: str | None = None
-    challenger_scores: Scores | None = None
+    challenger: Shadow | None = None
 
     def score(self, row: int) -> float | None:
         """The score of a row, or None where there is none."""
@@ -50,9 +59,14 @@ class Judged(NamedTuple):
         """Why a row has no score; "" if it has one."""
         return self.absent or (SCORE_MISSING if self.score(row) is None else "")
 
-    def challenger_score(self, row: int) -> float | None:
-        """The challenger's score of a row, or None where there is none."""
-        return _number(self.challenger_scores, row)
+    def shadow(self, row: int) -> Challenged | None:
+        """What the challenger makes of a row, or None where it has no score."""
+        if self.challenger is None:
+            return None
+        score = _number(self.challenger.scores, row)
+        if score is None:
+            return None
+        return Challenged(self.challenger.model, score, self.challenger.verdicts[row].decision)
 
 
 class Judge:
@@ -79,16 +93,21 @@ class Judge:
         with step("model", rows=rows):
             model, absent, scores = _scored(serving, spec, batch)
         with step("policy"):
-            limits = policy.limits(model.version, model.bundle.thresholds) if model else None
-            severity = policies.by_score(scores, rows, limits, policy.fallback)
             now_ms = time.time_ns() // 1_000_000 if at_ms is None else at_ms
             fired = self._rules_for(policy, spec).fired(batch, now_ms) if spec else []
-            verdicts = policies.apply(policy, severity, fired, draws)
+
+            def verdicts_of(model: Model | None, scores: Scores | None) -> list[Verdict]:
+                limits = policy.limits(model.version, model.bundle.thresholds) if model else None
+                severity = policies.by_score(scores, rows, limits, policy.fallback)
+                return policies.apply(policy, severity, fired, draws)
+
+            verdicts = verdicts_of(model, scores)
         with step("reasons"):
             reasons = _reasons(model, spec, batch, verdicts) if model and spec else [()] * rows
-        challenger, its_scores = _challenge(serving.challenger, spec, batch)
+        with step("challenger"):
+            shadow = _challenge(serving.challenger, spec, batch, verdicts_of)
         version = model.version if model else None
-        return Judged(version, policy.version, absent, scores, verdicts, reasons, challenger, its_scores)
+        return Judged(version, policy.version, absent, scores, verdicts, reasons, shadow)
 
     def _rules_for(self, policy: Policy, spec: Spec) -> Rules:
         key = (policy.version, spec.sha256)
@@ -120,21 +139,27 @@ def _scored(serving: Serving, spec: Spec | None, batch: Batch) -> tuple[Model | 
     return model, "", scores
 
 
-def _challenge(model: Model | None, spec: Spec | None, batch: Batch) -> tuple[str | None, Scores | None]:
-    """The challenger's version and scores, or nothing where it cannot score these rows: it decides nothing,
-    so it disturbs nothing.
+def _challenge(
+    model: Model | None,
+    spec: Spec | None,
+    batch: Batch,
+    verdicts_of: Callable[[Model, Scores], Sequence[Verdict]],
+) -> Shadow | None:
+    """What the challenger makes of these rows, or nothing where it cannot score them: it decides nothing, so
+    it disturbs nothing.
     """
     if model is None:
-        return None, None
+        return None
     try:
         columns = _columns(model, spec)
         if columns is None:
             raise ModelRefusedError("the spec lacks one of its features")
-        return model.version, model.scores(batch.features[:, columns])
+        scores = model.scores(batch.features[:, columns])
+        return Shadow(model.version, scores, verdicts_of(model, scores))
     except ModelRefusedError as error:
         count("ChallengerFailed", len(batch.features))
         logger().warning("challenger did not score", extra={"error": str(error), "version": model.version})
-        return None, None
+        return None
 
 
 def _number(scores: Scores | None, row: int) -> float | None:

@@ -1,5 +1,6 @@
 """A bundle opened for scoring. The only module that imports onnxruntime."""
 
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +19,7 @@ SCORE_DECIMALS = 6
 
 
 class Model:
-    """A model that answered one row on opening, so what can be wrong with it has shown."""
+    """A model that answered two rows on opening, so what can be wrong with it has shown."""
 
     def __init__(self, bundle: Bundle, onnx_model: bytes) -> None:
         """Opens verified bytes; ModelRefusedError if ONNX Runtime will not, or the graph has another
@@ -32,7 +33,7 @@ class Model:
                 f"model {bundle.version}: {len(inputs)} inputs, {len(outputs)} outputs, not one of each"
             )
         self._input, self._outputs = inputs[0].name, [outputs[0].name]
-        self._try_one_row()
+        self._try_two_rows()
 
     @classmethod
     def load(cls, bundle_json: bytes, onnx_model: bytes, expected_sha256: str | None = None) -> Self:
@@ -54,6 +55,10 @@ class Model:
             scores: Floats = self._session.run(self._outputs, {self._input: features})[0].reshape(-1)
         except Exception as error:  # ONNX Runtime's errors have no base of their own
             raise ModelRefusedError(f"model {self.version}: does not score: {_line(error)}") from error
+        if len(scores) != len(features):
+            raise ModelRefusedError(
+                f"model {self.version}: gives {len(scores)} scores for {len(features)} rows, not one each"
+            )
         return scores
 
     def scores(self, features: Floats) -> Scores:
@@ -66,11 +71,11 @@ class Model:
         """The features' training medians, NaN where there was none."""
         return np.array([np.nan if f.median is None else f.median for f in self.bundle.features], np.float32)
 
-    def _try_one_row(self) -> None:
-        score = self.raw_scores(self.medians()[np.newaxis, :])
-        if score.shape != (1,) or score.dtype != np.float32 or not 0.0 <= float(score[0]) <= 1.0 + 1e-6:
+    def _try_two_rows(self) -> None:
+        scores = self.raw_scores(np.tile(self.medians(), (2, 1)))
+        if scores.dtype != np.float32 or not ((scores >= 0.0) & (scores <= 1.0 + 1e-6)).all():
             raise ModelRefusedError(
-                f"model {self.version}: one row gives {score.dtype} {score}, not one float32 probability"
+                f"model {self.version}: two rows give {scores.dtype} {scores}, not a float32 probability each"
             )
 
 
@@ -90,6 +95,8 @@ def _session(onnx_model: bytes) -> Any:
         onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     )  # halves the load time
     options.log_severity_level = 4
+    # Otherwise a graph could have files beside the code read as its weights: they were never hashed.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
         return onnxruntime.InferenceSession(onnx_model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no base of their own

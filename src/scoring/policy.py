@@ -8,12 +8,13 @@ control share of the blocks that no override made is let through. `force` comes 
 import hashlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from scoring.bundle import Thresholds
+from scoring.watch import Watch
 
 Action = Literal["approve", "review", "block"]
 ACTIONS: tuple[Action, ...] = ("approve", "review", "block")
@@ -69,7 +70,7 @@ class Rule(NamedTuple):
 
 class Policy(NamedTuple):
     """A parsed policy. `version` is the beginning of its text's sha256; `thresholds` are by model version;
-    `monitoring` holds the tables that only the monitor reads.
+    `monitoring` is what only the monitor goes by.
     """
 
     version: str
@@ -80,7 +81,7 @@ class Policy(NamedTuple):
     control_share: float = 0.0
     daily_review_capacity: int | None = None
     force: Action | None = None
-    monitoring: Mapping[str, Mapping[str, Any]] = {}
+    monitoring: Watch = Watch()
     source: str = "policy.toml"
 
     def limits(self, model_version: str, proposed: Thresholds) -> Thresholds:

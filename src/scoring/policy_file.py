@@ -3,18 +3,19 @@
 import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, cast
+from typing import cast
 
 from common.errors import InvalidInputError
 from scoring.bundle import Thresholds
 from scoring.policy import ACTIONS, CONTROL, FORCE, SHADOW, Action, Policy, Rule, Value
 from scoring.policy_conditions import Lists, conditions, is_finite, shown, values
+from scoring.policy_watch import watch
 from stream_features.spec_source import Source, Table
 
 VERSION_DIGITS = 16
 FORCIBLE = ("approve", "review")
 MONITORING = ("drift", "performance", "cost")
-"""Tables that only the monitor reads; they are kept as they are."""
+"""Tables that only the monitor reads."""
 POLICY_KEYS = frozenset(
     {
         "fallback",
@@ -46,7 +47,7 @@ def parse(text: str, name: str = "policy.toml") -> Policy:
         thresholds={v: _thresholds(table) for v, table in _tables(top, "thresholds").items()},
         lists=lists,
         rules=_rules(source, lists),
-        monitoring={name: _monitoring(top, name) for name in MONITORING if name in source.toml},
+        monitoring=watch(source),
         source=name,
     )
 
@@ -106,13 +107,6 @@ def _thresholds(table: Table) -> Thresholds:
     if limits.block < limits.review:
         table.refuse("block is below review", "block")
     return limits
-
-
-def _monitoring(top: Table, name: str) -> dict[str, Any]:
-    content = top.content[name]
-    if not isinstance(content, dict):
-        top.refuse(f"{name!r} must be a table: [{name}]", name)
-    return content
 
 
 def _list(table: Table) -> tuple[Value, ...]:

@@ -59,18 +59,22 @@ def items(
                 trace=row.trace,
                 source=source,
                 entities=dict(zip(others, row.entities[1:], strict=True)) if others else {},
-                challenger=judged.challenger,
-                challenger_score=judged.challenger_score(n),
+                challenger=judged.shadow(n),
             )
         )
     count("RowsScored", len(rows) if judged.model else 0)
 
 
 def tally(written: Written) -> None:
-    """Count what became of decisions and labels."""
+    """Count what became of decisions and labels, and what the challenger would have made of them."""
     count("DecisionsMade", len(written.made))
     for decision, metric in _DECIDED.items():
         count(metric, sum(item["decision"]["S"] == decision for item in written.made))
     count("DecisionsRepeated", len(written.stood))
     count("LabelsStored", written.labels)
     measure("DecisionLatency", [float(item["latency_ms"]["N"]) for item in written.made])
+    shadowed = [(i["decision"]["S"], i["challenger"]["M"]) for i in written.made if "challenger" in i]
+    agreed = sum(decision == would["decision"]["S"] for decision, would in shadowed)
+    count("ChallengerAgreed", agreed)
+    count("ChallengerFlips", len(shadowed) - agreed)
+    count("ChallengerAlerts", sum(would["decision"]["S"] != "approve" for _, would in shadowed))

@@ -5,14 +5,17 @@ what it has not verified.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from common.errors import ModelRefusedError, TransientError
 from common.telemetry import count, logger
+from scoring import bundle as bundles
 from scoring import pointers, policy_file
 from scoring.followed import Counted, Followed
 from scoring.model import Model
 from scoring.pointers import CHALLENGER, CHAMPION, POLICY, Version
 from scoring.policy import Policy
+from stream_features.spec import Spec
 
 NO_MODEL = "no_model"
 MODEL_UNAVAILABLE = "model_unavailable"
@@ -38,27 +41,35 @@ class Serving:
     policy: Policy
 
 
+class Shipped(NamedTuple):
+    """What came with the code: the spec that rows are made with, the policy until one is published."""
+
+    spec: Spec
+    policy: Policy
+
+
 class Pointers:
     """What the pointers lead to. All it needs of the world is given: reads of pointers and objects, a clock,
     a random number.
 
     `read_pointers(names)` gives the values of those that exist; both reads raise TransientError when they
-    cannot tell, and `read_object(key)` ModelRefusedError when there is no such object. `shipped` decides
-    where the policy pointer leads to nothing.
+    cannot tell, and `read_object(key)` ModelRefusedError when there is no such object. The policy that
+    `shipped` decides where its pointer leads to nothing. A model that asks for what the spec there does not
+    serve is refused, and champion only where there is no other: rows of an earlier spec may have it all.
     """
 
     def __init__(
         self,
         read_pointers: Callable[[Sequence[str]], dict[str, str]],
         read_object: Callable[[str], bytes],
-        shipped: Policy,
+        shipped: Shipped,
         clock_s: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
         self._read_pointers, self._read_object, self._shipped = read_pointers, read_object, shipped
         self._clock_s, self._jitter = clock_s, jitter
-        self._champion = Followed(CHAMPION, self._model, _MODELS)
-        self._challenger = Followed(CHALLENGER, self._model, _MODELS, in_reserve=False)
+        self._champion = Followed(CHAMPION, self._served_model, _MODELS, last_resort=self._model)
+        self._challenger = Followed(CHALLENGER, self._served_model, _MODELS, in_reserve=False)
         self._policy = Followed(POLICY, self._read_policy, _POLICIES)
         self._serving = self._in_use()
         self._read_again_s = float("-inf")
@@ -98,11 +109,21 @@ class Pointers:
         absent = "" if champion else MODEL_UNAVAILABLE if self._champion.named else NO_MODEL
         if champion and challenger and champion.version == challenger.version:
             challenger = None
-        return Serving(champion, absent, challenger, self._policy.in_use or self._shipped)
+        return Serving(champion, absent, challenger, self._policy.in_use or self._shipped.policy)
 
     def _model(self, version: Version) -> Model:
         bundle = self._read_object(pointers.bundle_key(version.version))
         return Model.load(bundle, self._read_object(pointers.model_key(version.version)), version.sha256)
+
+    def _served_model(self, version: Version) -> Model:
+        model, spec = self._model(version), self._shipped.spec
+        wrong = bundles.unserved(model.bundle, spec.feature_names, spec.definition_hashes)
+        if wrong:
+            raise ModelRefusedError(
+                f"model {version.version}: asks for features that this deployment's spec does not define in "
+                f"the same way: {', '.join(wrong)}"
+            )
+        return model
 
     def _read_policy(self, version: Version) -> Policy:
         data = self._read_object(pointers.policy_key(version.version))

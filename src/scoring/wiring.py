@@ -18,7 +18,7 @@ from scoring.decisions import Decisions
 from scoring.judge import Judge
 from scoring.objects import Specs, object_reader, pointer_reader
 from scoring.publisher import Publisher
-from scoring.serving import Pointers
+from scoring.serving import Pointers, Shipped
 from scoring.unpublished import Unpublished
 from stream_features import spec as specs
 from stream_features.events import Decoder, decoder
@@ -57,7 +57,11 @@ def wire(settings: Settings, code: Path) -> Wiring:
         db,
         Specs(spec, s3, settings.data_bucket),
         Pointers(
-            read_pointers, object_reader(s3, settings.data_bucket), policy, time.monotonic, random.random
+            read_pointers,
+            object_reader(s3, settings.data_bucket),
+            Shipped(spec, policy),
+            time.monotonic,
+            random.random,
         ),
         Judge(),
         Decisions(db, settings.decisions_table),

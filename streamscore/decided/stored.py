@@ -4,8 +4,8 @@ import base64
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from scoring.items import Decision, Item, number, to_item
-from scoring.policy import ACTIONS, Verdict
+from scoring.items import Challenged, Decision, Item, number, to_item
+from scoring.policy import ACTIONS, Action, Verdict
 from scoring.reasons import Reason
 
 Stored = Mapping[str, Mapping[str, Any]]
@@ -74,8 +74,7 @@ def decided_of(item: Stored) -> Decided:
         trace=_text(item, "trace"),
         source=item["source"]["S"],
         entities={name: value["S"] for name, value in item.get("entities", _NONE).get("M", {}).items()},
-        challenger=challenger["model"]["S"] if challenger else None,
-        challenger_score=float(challenger["score"]["N"]) if challenger else None,
+        challenger=_challenged(challenger) if challenger else None,
     )
     return Decided(
         decision,
@@ -96,8 +95,15 @@ _NONE: Mapping[str, Any] = {}
 
 
 def _verdict(item: Stored) -> Verdict:
-    action = next(action for action in ACTIONS if action == item["decision"]["S"])
-    return Verdict(action, _texts(item, "rules"), _float(item, "propensity"))
+    return Verdict(_action(item), _texts(item, "rules"), _float(item, "propensity"))
+
+
+def _challenged(content: Mapping[str, Any]) -> Challenged:
+    return Challenged(content["model"]["S"], float(content["score"]["N"]), _action(content))
+
+
+def _action(content: Mapping[str, Any]) -> Action:
+    return next(action for action in ACTIONS if action == content["decision"]["S"])
 
 
 def _reason(content: Mapping[str, Any]) -> Reason:

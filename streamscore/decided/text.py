@@ -48,7 +48,8 @@ def _decision(found: Mapping[str, Any]) -> Iterator[str]:
         yield _line("cut", f"too large to store whole: {', '.join(found['cut'])}")
     yield _line("model", found.get("model", "none"))
     if challenger := found.get("challenger"):
-        yield _line("challenger", f"{challenger['model']}, score {_value(challenger['score'])}")
+        would = f"{challenger['decision']}, score {_value(challenger['score'])}"
+        yield _line("challenger", f"{challenger['model']} would have said {would}")
     yield _line("policy", found["policy"])
     yield from _times(found)
     if "second_path_score" in found:

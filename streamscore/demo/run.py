@@ -32,8 +32,12 @@ from streamscore.training import bundles, pointers
 from streamscore.training.backfill import Backfilled, backfill
 from streamscore.training.final_states import final_states
 from streamscore.training.load_state import load
+from streamscore.training.split import DAY_MS, Windows
 from streamscore.training.tables import read_events
-from streamscore.training.train import train
+from streamscore.training.train import Recipe, train
+
+TRAINED_ON = Windows(train_ms=28 * DAY_MS)
+"""A demo's week has few frauds."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def _load_and_promote(stack: Stack, options: Options, prepared: Material, steps:
         known_ms = prepared.moment_ms - (options.spec.event.label_known_after_ms or 0)
         frame = backfills.to_frame(prepared.whole).filter(pl.Series(prepared.whole.time_ms <= known_ms))
         frame.write_parquet(features)
-        trained = train(features, options.spec, bundle)
+        trained = train(features, options.spec, bundle, Recipe(windows=TRAINED_ON))
         step.note(f"{trained.bundle.version} on {trained.bundle.train.rows:,} events")
     with steps("Promote it"):
         version = bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], bundle)

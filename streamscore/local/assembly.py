@@ -27,7 +27,7 @@ from streamscore.local.http_api import (
 )
 from streamscore.local.hub import Api, Command, Hub
 from streamscore.local.poller import Poller
-from streamscore.local.runtime_host import PayloadTooLargeError, RuntimeHost
+from streamscore.local.runtime_host import PayloadTooLargeError, RuntimeHost, ThrottledError
 from streamscore.local.streams import Stream, open_stream
 from streamscore.local.template import read_template
 from streamscore.publication import publish_spec
@@ -104,6 +104,8 @@ def _api(template: str, deployed: Deployed, host: RuntimeHost) -> Api:
             return response_of(host.invoke(name, event))
         except PayloadTooLargeError:
             return gateway_response(413, "Request Entity Too Large")
+        except ThrottledError:
+            return gateway_response(503, "Service Unavailable")
 
     return answer
 

@@ -45,11 +45,16 @@ class Deliver:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """Send these records to the failure destination, then call `given_up`."""
+    """Send these records to the failure destination, then call `given_up`.
+
+    `errored`: the last of `invocations` ended in a function error, not in a report; `window` was open.
+    """
 
     records: tuple[Record, ...]
     condition: str
     invocations: int
+    errored: bool = False
+    window: Window | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,9 @@ class FailedFrom:
 
 @dataclass(frozen=True)
 class Failed:
-    """The function failed, or its reply cannot be read: all are to be retried."""
+    """The function failed (`errored`), or its reply cannot be read: all are to be retried."""
+
+    errored: bool = True
 
 
 @dataclass(frozen=True)

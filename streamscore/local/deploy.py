@@ -1,6 +1,7 @@
 """Create the stack of template.yaml in the emulator, and read from it what our host and poller need."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,13 @@ from common.errors import StreamscoreError
 from streamscore.local.function_process import Function
 from streamscore.local.mapping import KIND as MAPPING_KIND
 from streamscore.local.mapping import Mapping, read_mapping
-from streamscore.local.overlay import PARAMETERS, localised
+from streamscore.local.overlay import COMPOSITE, PARAMETERS, localised
 from streamscore.local.template import Template, read_template
 
 type Clients = Callable[[str], Any]
+
+TEMPLATES = "streamscore-templates"
+"""The bucket they are created from."""
 
 
 class DeployError(StreamscoreError):
@@ -31,26 +35,60 @@ class Deployed:
 
 def deploy(clients: Clients, name: str, template_path: Path, proxy_url: str, shards: int = 1) -> Deployed:
     """Create the stack; its functions are invoked at `proxy_url`, its mappings are the caller's to poll."""
-    template = localised(read_template(template_path), proxy_url)
-    parameters = PARAMETERS | {"ShardCount": str(shards)}
+    source = read_template(template_path)
+    outputs = create(clients, name, localised(source, proxy_url), {"ShardCount": str(shards)})
     formation = clients("cloudformation")
+    processed = _processed(formation, name)
+    physical = _physical_ids(formation, name)
+    _set_ttl(clients, processed, physical)
+    put_composite_alarms(clients("cloudwatch"), source, physical | {"AWS::StackName": name})
+    return Deployed(
+        outputs=outputs,
+        functions=tuple(_functions(clients, processed, physical)),
+        mappings=tuple(_mappings(clients, processed, physical, _disabled_mappings(source))),
+    )
+
+
+def create(clients: Clients, name: str, template: Template, parameters: dict[str, str]) -> dict[str, str]:
+    """Create a stack of an overlaid template and return its outputs; DeployError with the emulator's reason.
+
+    By way of S3, as `sam deploy` does it: a template in the request may have 51,200 bytes.
+    """
+    s3, formation = clients("s3"), clients("cloudformation")
+    s3.create_bucket(Bucket=TEMPLATES)
+    s3.put_object(Bucket=TEMPLATES, Key=name, Body=json.dumps(template).encode())
     created = formation.create_stack(
         StackName=name,
-        TemplateBody=json.dumps(template),
-        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        TemplateURL=f"{s3.meta.endpoint_url}/{TEMPLATES}/{name}",
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in (PARAMETERS | parameters).items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
     stack = formation.describe_stacks(StackName=created["StackId"])["Stacks"][0]
     if stack["StackStatus"] != "CREATE_COMPLETE":
-        raise DeployError(f"{template_path}: {stack['StackStatus']}: {_reason(formation, name)}")
-    processed = _processed(formation, name)
-    physical = _physical_ids(formation, name)
-    _set_ttl(clients, processed, physical)
-    return Deployed(
-        outputs={o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", ())},
-        functions=tuple(_functions(clients, processed, physical)),
-        mappings=tuple(_mappings(clients, processed, physical)),
-    )
+        raise DeployError(f"stack {name}: {stack['StackStatus']}: {_reason(formation, name)}")
+    return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", ())}
+
+
+def put_composite_alarms(cloudwatch: Any, source: Template, values: dict[str, str]) -> None:
+    """The emulator's CloudFormation makes none; its CloudWatch does, without their quiet times.
+
+    `values` has what `Ref` gives for the resources and pseudo parameters they name.
+    """
+    for resource in source["Resources"].values():
+        if resource["Type"] == COMPOSITE:
+            declared = resource["Properties"]
+            cloudwatch.put_composite_alarm(
+                AlarmName=_filled(declared["AlarmName"], values),
+                AlarmDescription=declared["AlarmDescription"],
+                AlarmRule=_filled(declared["AlarmRule"], values),
+                AlarmActions=[values[action["Ref"]] for action in declared["AlarmActions"]],
+                OKActions=[values[action["Ref"]] for action in declared["OKActions"]],
+            )
+
+
+def _filled(sub: dict[str, str], values: dict[str, str]) -> str:
+    """What `Fn::Sub` makes of a text."""
+    return re.sub(r"\$\{([^}]+)\}", lambda name: values[name[1]], sub["Fn::Sub"])
 
 
 def _reason(formation: Any, name: str) -> str:
@@ -115,12 +153,30 @@ def _functions(clients: Clients, processed: Template, physical: dict[str, str]) 
     return functions
 
 
-def _mappings(clients: Clients, processed: Template, physical: dict[str, str]) -> list[Mapping]:
+def _disabled_mappings(template: Template) -> set[str]:
+    """Logical ids of the mappings that the template itself turns off, whatever the parameters say."""
+    return {
+        f"{name}{event_name}"
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+        for event_name, event in resource["Properties"].get("Events", {}).items()
+        if event.get("Properties", {}).get("Enabled") is False
+    }
+
+
+def _mappings(
+    clients: Clients, processed: Template, physical: dict[str, str], disabled: set[str]
+) -> list[Mapping]:
     mappings = []
     for name, mapping_id, declared in _of_kind(processed, MAPPING_KIND, physical):
         # After a deployment with Enabled: false it still reads Enabled; the emulator must never poll it.
         clients("lambda").update_event_source_mapping(UUID=mapping_id, Enabled=False)
         mappings.append(
-            read_mapping(name, declared, clients("lambda").get_event_source_mapping(UUID=mapping_id))
+            read_mapping(
+                name,
+                declared,
+                clients("lambda").get_event_source_mapping(UUID=mapping_id),
+                enabled=name not in disabled,
+            )
         )
     return mappings

@@ -1,7 +1,8 @@
 """Start the emulator with what it lacks mended. Runs in the emulator's own environment, as a script.
 
 In ministack 1.5.33 PartiQL writes reach no DynamoDB stream and are metered as one unit whatever their size,
-and BatchGetItem is not metered. `tests/integration/test_emulator.py` fails when upstream mends one of them.
+BatchGetItem is not metered, and an alarm looks at its metric under any dimensions and at all periods as one.
+`tests/integration/test_emulator.py` fails when upstream mends one of them.
 Parsing PartiQL, twice a statement, is half of the emulator's CPU; here it is done once.
 """
 
@@ -9,13 +10,20 @@ import functools
 import json
 import os
 import socket
+import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import emulator_kinesis  # beside this script
 from ministack.app import main
-from ministack.services import _dynamodb_keywords, dynamodb, kinesis
+from ministack.services import _dynamodb_keywords, cloudwatch, dynamodb, kinesis
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # the project: not installed in this environment
+from streamscore.local.alarm_state import alarm_state
 
 Reply = tuple[int, dict[str, str], bytes]
 
@@ -147,6 +155,37 @@ def parse_partiql_once() -> None:
     dynamodb._parse_partiql = wrapped
 
 
+def evaluate_alarms_as_aws_does() -> None:
+    """Only the alarm's own dimensions count, period by period; an alarm without data is as it asks to be."""
+
+    def evaluate(alarm: dict[str, Any]) -> None:
+        if not alarm.get("MetricName"):
+            return
+        dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm["Dimensions"]))
+        points = cloudwatch._metrics.get((alarm["Namespace"], alarm["MetricName"], dimensions), [])
+        name = alarm.get("ExtendedStatistic") or alarm["Statistic"]
+
+        def statistic(some: list[dict[str, Any]]) -> Any:
+            stats = cloudwatch._calc_stats(some)
+            return cloudwatch._stat_value(stats, name, some) if stats else None
+
+        _change_state(alarm, alarm_state(alarm, points, statistic, time.time()))
+
+    cloudwatch._evaluate_alarm = evaluate
+
+
+def _change_state(alarm: dict[str, Any], state: str) -> None:
+    """Move an alarm, and tell its actions and the composite alarms above it, as ministack does."""
+    old = alarm["StateValue"]
+    if old == state:
+        return
+    reason = f"{alarm['MetricName']} against the threshold {alarm['Threshold']}"
+    alarm |= {"StateValue": state, "StateReason": reason, "StateUpdatedTimestamp": int(time.time())}
+    cloudwatch._record_history(alarm["AlarmName"], old, state, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, old, state, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)
+
+
 def ring_when_streams_change(address: str) -> None:
     """Send the name of a table or Kinesis stream to `address` whenever records were put on its stream."""
     host, _, port = address.rpartition(":")
@@ -177,6 +216,9 @@ if __name__ == "__main__":
         meter_partiql_by_size()
         meter_batch_get_item()
         parse_partiql_once()
+        emulator_kinesis.bound_reads()
+        emulator_kinesis.keep_parents()
+        evaluate_alarms_as_aws_does()
     if os.environ.get("STREAMSCORE_BELL"):
         ring_when_streams_change(os.environ["STREAMSCORE_BELL"])
     main()

@@ -41,7 +41,7 @@ def failure_record(mapping: Mapping, shard_id: str, given_up: GiveUp, request_id
             "condition": given_up.condition,
             "approximateInvokeCount": given_up.invocations,
         },
-        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+        **_response(given_up),
         "version": "1.0",
         "timestamp": _millisecond(now_ms),
         kind: {
@@ -53,9 +53,17 @@ def failure_record(mapping: Mapping, shard_id: str, given_up: GiveUp, request_id
             "batchSize": len(given_up.records),
             "streamArn": mapping.source_arn,
         },
-        "payload": event_bytes(mapping, shard_id, Deliver(given_up.records)).decode(),
+        "payload": event_bytes(mapping, shard_id, Deliver(given_up.records, given_up.window)).decode(),
     }
     return json.dumps(document).encode()
+
+
+def _response(given_up: GiveUp) -> dict[str, Any]:
+    """What came of the last invocation: nothing if there was none, no error if the function reported."""
+    if not given_up.invocations:
+        return {}
+    answered = {"statusCode": 200, "executedVersion": "$LATEST"}
+    return {"responseContext": answered | ({"functionError": "Unhandled"} if given_up.errored else {})}
 
 
 def failure_key(mapping: Mapping, shard_id: str, request_id: str, now_ms: int) -> str:

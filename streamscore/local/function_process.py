@@ -36,6 +36,7 @@ class Function:
     memory_mb: int
     environment: Mapping[str, str]
     log_name: str = ""  # of its log file, if not `name`
+    reserved_concurrency: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,14 @@ class Site:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an invocation gave: the function's reply, or an error document in Lambda's shape."""
+    """What an invocation gave: the function's reply, or an error document in Lambda's shape.
+
+    `refused`: Lambda did not run the function.
+    """
 
     payload: bytes
     failed: bool
+    refused: bool = False
 
 
 class FunctionProcess:
@@ -65,12 +70,15 @@ class FunctionProcess:
         self._log = log
         self._started = time.monotonic()
         self._init_ms: float | None = None
+        self._init_error: Outcome | None = None
+        self._peak_mb = 0.0
         self._api = RuntimeApi()
         env = {
             **environment(function, site),
             "AWS_LAMBDA_RUNTIME_API": self._api.address,
             "AWS_LAMBDA_LOG_STREAM_NAME": log.new_stream(),
         }
+        log.write(f"INIT_START Runtime Version: python:{sys.version_info.major}.{sys.version_info.minor}")
         command = [sys.executable, "-m", "awslambdaric", function.handler]
         self._process = processes.spawn(command, cwd=site.code_root, env=env, output=log.pipe)
         self._rss = psutil.Process(self._process.pid)
@@ -86,16 +94,27 @@ class FunctionProcess:
         """Whether it still runs; an idle one may have been killed."""
         return self._process.poll() is None
 
-    def initialise(self) -> Outcome | None:
-        """Wait until the handler is loaded; None when it is, else the error. Only once."""
+    def initialise(self) -> None:
+        """Wait until the handler is loaded, or has failed to; only once."""
         message = self._next(time.monotonic() + INIT_WITHIN_S)
+        init_ms = (time.monotonic() - self._started) * 1000
         if isinstance(message, Ready):
-            self._init_ms = (time.monotonic() - self._started) * 1000
-            return None
+            self._init_ms = init_ms
+            return
         self.broken = True
         if isinstance(message, InitFailed):
-            return Outcome(message.body, failed=True)
-        return self._lost(message, str(uuid.uuid4()), f"init did not end within {INIT_WITHIN_S:.0f} seconds")
+            self._init_error = Outcome(message.body, failed=True)
+        else:
+            too_late = f"init did not end within {INIT_WITHIN_S:.0f} seconds"
+            self._init_error = self._lost(message, str(uuid.uuid4()), too_late)
+        kind = json.loads(self._init_error.payload).get("errorType", "Runtime.Unknown")
+        self._log.write(
+            f"INIT_REPORT Init Duration: {init_ms:.2f} ms\tPhase: init\tStatus: error\tError Type: {kind}"
+        )
+
+    def init_error(self) -> Outcome | None:
+        """What the invocation that needed this process gets instead, if the handler could not be loaded."""
+        return self._init_error
 
     def invoke(self, payload: bytes, request_id: str) -> Outcome:
         """Run one event; a time-out, an exit or too much memory breaks the process and is the outcome."""
@@ -105,14 +124,19 @@ class FunctionProcess:
         self._api.send(_event(function, payload, request_id))
         message = self._next(started + function.timeout_s)
         duration_ms = (time.monotonic() - started) * 1000
+        status = ""
         if isinstance(message, Answer):
+            self._measure()
             outcome = Outcome(message.body, message.failed)
         else:
             self.broken = True
             outcome = self._lost(message, request_id, f"Task timed out after {function.timeout_s}.00 seconds")
-            log.write(json.loads(outcome.payload)["errorMessage"])
+            error = json.loads(outcome.payload)
+            log.write(error["errorMessage"])
+            kind = error["errorType"]
+            status = "\tStatus: timeout" if message is None else f"\tStatus: error\tError Type: {kind}"
         log.write(f"END RequestId: {request_id}")
-        log.write(self._report(request_id, duration_ms))
+        log.write(self._report(request_id, duration_ms) + status)
         return outcome
 
     def close(self) -> None:
@@ -129,16 +153,19 @@ class FunctionProcess:
             try:
                 return self._api.messages.get(timeout=min(left, _MEMORY_CHECK_S))
             except queue.Empty:
-                if self._memory_mb() > self.function.memory_mb:
-                    self._process.kill()  # the Exited message that follows says so
-        self._process.kill()
+                if self._measure() > self.function.memory_mb:
+                    processes.kill(self._process)  # the Exited message that follows says so
+        processes.kill(self._process)
         return None
 
-    def _memory_mb(self) -> float:
+    def _measure(self) -> float:
+        """Its memory now, in MB; the most of it is what REPORT tells."""
         try:
-            return float(self._rss.memory_info().rss) / 2**20
+            now_mb = float(self._rss.memory_info().rss) / 2**20
         except psutil.NoSuchProcess:
             return 0.0
+        self._peak_mb = max(self._peak_mb, now_mb)
+        return now_mb
 
     def _lost(self, message: Message | None, request_id: str, too_late: str) -> Outcome:
         match message:
@@ -155,11 +182,12 @@ class FunctionProcess:
 
     def _report(self, request_id: str, duration_ms: float) -> str:
         init_ms, self._init_ms = self._init_ms, None
+        used_mb = min(self._peak_mb, self.function.memory_mb)  # Lambda's never tells more than the limit
         cold = f"\tInit Duration: {init_ms:.2f} ms" if init_ms is not None else ""
         return (
             f"REPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms\t"
             f"Billed Duration: {-(-(duration_ms + (init_ms or 0)) // 1):.0f} ms\t"
-            f"Memory Size: {self.function.memory_mb} MB\tMax Memory Used: {self._memory_mb():.0f} MB{cold}"
+            f"Memory Size: {self.function.memory_mb} MB\tMax Memory Used: {used_mb:.0f} MB{cold}"
         )
 
 

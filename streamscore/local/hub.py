@@ -3,6 +3,7 @@
 import http.server
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast, override
@@ -11,12 +12,14 @@ from common.errors import StreamscoreError
 from streamscore.local.bodies import body_of
 from streamscore.local.function_process import Outcome
 from streamscore.local.http_api import NOT_FOUND, Request, Response, gateway_response
+from streamscore.local.runtime_host import PayloadTooLargeError, ThrottledError
 
 type Invoke = Callable[[str, bytes, str], Outcome]
 type Command = Callable[[dict[str, Any]], Any]
 type Api = Callable[[Request], Response]
 
 _JSON = "application/json"
+_RESERVED = "ReservedFunctionConcurrentInvocationLimitExceeded"
 
 
 class Hub:
@@ -46,6 +49,12 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     hub: Hub
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed is no error of ours."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -83,7 +92,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _invoke(self, invoke: Invoke, body: bytes) -> None:
         """A function error is a 500, by which the emulator knows it; its document is the body."""
         name = self.headers.get("X-Amzn-Lambda-Function-Name", "")
-        outcome = invoke(name, body, self.headers.get("X-Amzn-Lambda-Request-Id", ""))
+        try:
+            outcome = invoke(name, body, self.headers.get("X-Amzn-Lambda-Request-Id", ""))
+        except ThrottledError as error:
+            self._reply(429, _JSON, json.dumps({"Reason": _RESERVED, "message": str(error)}).encode())
+            return
+        except PayloadTooLargeError as error:
+            self._reply(413, _JSON, json.dumps({"message": str(error)}).encode())
+            return
         self._reply(500 if outcome.failed else 200, _JSON, outcome.payload)
 
     def _command(self, command: Command, body: bytes) -> None:

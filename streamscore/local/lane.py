@@ -12,13 +12,14 @@ import msgspec
 
 from streamscore.local.bell import stream_name
 from streamscore.local.checkpoints import Checkpoints
-from streamscore.local.delivery import Checkpoint, Deliver, Failed, GiveUp, Record, Wait
+from streamscore.local.delivery import Checkpoint, Deliver, Failed, GiveUp, Record, Refused, Wait
 from streamscore.local.events import event_bytes, failure_key, failure_record
 from streamscore.local.filters import compile_filters
 from streamscore.local.function_process import Outcome
+from streamscore.local.gate import Gate
 from streamscore.local.mapping import Mapping
 from streamscore.local.replies import read_reply
-from streamscore.local.runtime_host import PayloadTooLargeError
+from streamscore.local.runtime_host import PayloadTooLargeError, ThrottledError
 from streamscore.local.shard import Shard
 from streamscore.local.streams import Stream
 from streamscore.local.wire import WireError
@@ -29,42 +30,6 @@ IDLE_FIRST_S, IDLE_LAST_S = 0.004, 0.05
 """How long a lane sleeps that has found nothing, and has nobody to wake it: first, and at last."""
 IDLE_WITH_BELL_S = 0.1
 _AFTER_ERROR_S = 0.25
-_ALL = ""
-
-
-class Gate:
-    """What all lanes look at: whether to poll, flush or end; and a bell to wake them.
-
-    `told`: somebody rings when records come on a stream (bell.py), so lanes need not look for themselves.
-    """
-
-    def __init__(self, told: bool = False) -> None:
-        self.polling = False
-        self.flushing = False
-        self.stopping = False
-        self.told = told
-        self._rings: dict[str, int] = {}
-        self._bell = threading.Condition()
-
-    def ring(self, stream: str = _ALL) -> None:
-        """Wake the lanes of a stream (see `stream_name`), or every lane."""
-        with self._bell:
-            self._rings[stream] = self._rings.get(stream, 0) + 1
-            self._bell.notify_all()
-
-    def worked(self) -> None:
-        """A function ran and may have written to another stream; without a bell only looking can tell."""
-        if not self.told:
-            self.ring()
-
-    def rings(self, stream: str) -> int:
-        """How often it has rung for a stream; take this before you look at what the bell announces."""
-        return self._rings.get(stream, 0) + self._rings.get(_ALL, 0)
-
-    def wait(self, stream: str, heard: int, timeout_s: float) -> None:
-        """Sleep until it has rung more than `heard` times for the stream, or until the time is over."""
-        with self._bell:
-            self._bell.wait_for(lambda: self.rings(stream) > heard, timeout_s)
 
 
 @dataclass
@@ -75,6 +40,7 @@ class LaneStats:
     filtered: int = 0
     invocations: int = 0
     failures: int = 0
+    throttled: int = 0
     given_up: int = 0
     iterator_age_ms: int = 0
     iterator_age_max_ms: int = 0
@@ -101,14 +67,24 @@ class Platform(Protocol):
 class Lane(threading.Thread):
     """Feeds one function from one shard, in order, until the gate says stop or the shard has ended."""
 
-    def __init__(
-        self, mapping: Mapping, shard_id: str, platform: Platform, checkpoints: Checkpoints, gate: Gate
+    def __init__(  # noqa: PLR0913 - each by its name
+        self,
+        mapping: Mapping,
+        shard_id: str,
+        platform: Platform,
+        checkpoints: Checkpoints,
+        gate: Gate,
+        *,
+        on_shard_end: Callable[[], None],
     ) -> None:
         super().__init__(name=f"{mapping.name}-{shard_id}", daemon=True)
         self.mapping, self.shard_id = mapping, shard_id
         self.stats = LaneStats()
+        self.done = False  # the shard has ended, and everything in it is over
+        self._on_shard_end = on_shard_end
         self._platform, self._checkpoints, self._gate = platform, checkpoints, gate
         self._wanted = compile_filters(list(mapping.patterns))
+        self._since_ms = _since_ms(mapping, checkpoints)
         self._saved: Checkpoint = checkpoints.load(mapping.name, shard_id)
         self._shard = Shard(mapping.rules, self._saved)
         self.stats.open_window = self._shard.has_open_window
@@ -120,11 +96,11 @@ class Lane(threading.Thread):
         self._encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
 
     def run(self) -> None:
-        """Poll until told to stop; a failed call is logged and tried again."""
+        """Poll until told to stop or the shard has ended; a failed call is logged and tried again."""
         stream = self._platform.open_stream(self.mapping.source_arn)
         first_s, last_s = self._idle_s
         idle_s = first_s
-        while not self._gate.stopping and not (self.stats.ended and self._shard.empty):
+        while not (self._gate.stopping or self._over):
             heard = self._gate.rings(self._stream_name)
             try:
                 worked, wait_s = self._step(stream) if self._gate.polling else (False, last_s)
@@ -135,14 +111,22 @@ class Lane(threading.Thread):
             if not worked:
                 self._gate.wait(self._stream_name, heard, min(idle_s, wait_s))
         stream.close()
+        if self._over:
+            self.done = True
+            self._on_shard_end()
+
+    @property
+    def _over(self) -> bool:
+        return self.stats.ended and self._shard.empty and not self._shard.has_open_window
 
     def quiet_after(self, at: float) -> bool:
         """Whether a read begun after `at` found nothing, with nothing left to do, or the shard has ended."""
-        return self.stats.quiet_at > at or not self.is_alive()
+        return self.stats.quiet_at > at or self.done
 
     def _step(self, stream: Stream) -> tuple[bool, float]:
         """Act or read once; returns whether something happened, and else how long to sleep at most."""
-        action = self._shard.next(_now_ms(), at_tip=self._at_tip, flush=self._gate.flushing)
+        ended = self.stats.ended  # an open window ends with its shard, and nothing more can join a batch
+        action = self._shard.next(_now_ms(), at_tip=self._at_tip or ended, flush=self._gate.flushing or ended)
         match action:
             case Deliver():
                 self._deliver(action)
@@ -176,11 +160,11 @@ class Lane(threading.Thread):
         return bool(read.records)
 
     def _take(self, documents: list[tuple[str, int, dict[str, object]]]) -> None:
-        wanted = self._wanted
+        wanted, since_ms = self._wanted, self._since_ms
         records = [
             Record(sequence, arrival_ms, self._encode(document))
             for sequence, arrival_ms, document in documents
-            if wanted is None or wanted(document)
+            if arrival_ms >= since_ms and (wanted is None or wanted(document))
         ]
         self._read_through = documents[-1][0]
         self._shard.offer(records, self._read_through, _now_ms())
@@ -193,6 +177,10 @@ class Lane(threading.Thread):
         reply = read_reply(self.mapping.rules, delivery, outcome)
         now_ms, stats = _now_ms(), self.stats
         self._shard.settle(reply, now_ms)
+        if isinstance(reply, Refused):
+            stats.throttled += 1
+            stats.last_error = outcome.payload[:500].decode(errors="replace")
+            return
         stats.invocations += 1
         stats.failures += isinstance(reply, Failed)
         stats.records += len(delivery.records)
@@ -209,6 +197,8 @@ class Lane(threading.Thread):
             return self._platform.invoke(self.mapping.function_name, payload)
         except PayloadTooLargeError as error:  # bisecting is the way out
             return Outcome(str(error).encode(), failed=True)
+        except ThrottledError as error:
+            return Outcome(str(error).encode(), failed=True, refused=True)
 
     def _give_up(self, given_up: GiveUp) -> None:
         request_id, now_ms = str(uuid.uuid4()), _now_ms()
@@ -231,6 +221,20 @@ class Lane(threading.Thread):
         log.log(
             logging.WARNING if isinstance(error, WireError) else logging.ERROR, "%s: %s", self.name, error
         )
+
+
+def _since_ms(mapping: Mapping, checkpoints: Checkpoints) -> int:
+    """Records that arrived before are skipped, by all lanes of the mapping alike and after restarts too.
+
+    DynamoDB tells whole seconds only, so LATEST there may bring what came within the second before.
+    """
+    match mapping.starts:
+        case "LATEST":
+            began_ms = checkpoints.began_ms(mapping.name, _now_ms())
+            return began_ms // 1000 * 1000 if mapping.reads_table else began_ms
+        case "AT_TIMESTAMP":
+            return mapping.starts_at_ms or 0
+    return 0
 
 
 def _now_ms() -> int:

@@ -11,6 +11,7 @@ from typing import Any
 Template = dict[str, Any]
 
 LOG_KEY = "streamscore-local"
+COMPOSITE = "AWS::CloudWatch::CompositeAlarm"
 PARAMETERS = {"Stage": "dev", "EventSources": "disabled", "StreamMode": "PROVISIONED"}
 
 
@@ -55,7 +56,24 @@ def _no_http_api(local: Template) -> None:
     for function in _of_type(local, "AWS::Serverless::Function"):
         events = function.get("Events", {})
         function["Events"] = {k: event for k, event in events.items() if event["Type"] != "HttpApi"}
+    del local["Resources"]["ApiFailingAlarm"]  # counts its 5xx
     del local["Outputs"]["HttpApiUrl"]
+
+
+def _alarms_of_one_metric_only(local: Template) -> None:
+    """The emulator's CloudFormation refuses composite alarms (`deploy` makes them) and metric maths.
+
+    The one with maths only keeps a composite alarm quiet, which the emulator does not know either.
+    """
+    alarms = local["Resources"]
+    for name in [n for n, r in alarms.items() if r["Type"] == COMPOSITE or "Metrics" in r["Properties"]]:
+        del alarms[name]
+
+
+def _no_dashboard_and_no_budget(local: Template) -> None:
+    """Nobody can look at a dashboard of the emulator, and it knows no budgets: it charges nothing."""
+    for name in ("Dashboard", "MonthlyBudget"):
+        del local["Resources"][name]
 
 
 def _log_key_is_fixed(local: Template) -> None:
@@ -70,6 +88,8 @@ DIFFERENCES: tuple[Callable[[Template], None], ...] = (
     _wheels_are_installed,
     _mappings_are_polled_by_us,
     _no_http_api,
+    _alarms_of_one_metric_only,
+    _no_dashboard_and_no_budget,
     _log_key_is_fixed,
 )
 

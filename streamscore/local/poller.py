@@ -1,5 +1,6 @@
 """All mappings of a stack: a lane for each shard, parents before children; start, stop, drain."""
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -10,11 +11,15 @@ from typing import Any
 from common.errors import TransientError
 from streamscore.local.bell import Bell
 from streamscore.local.checkpoints import Checkpoints
-from streamscore.local.lane import Gate, Lane, Platform
+from streamscore.local.gate import Gate
+from streamscore.local.lane import Lane, Platform
 from streamscore.local.mapping import Mapping
 from streamscore.local.streams import ShardId
 
+log = logging.getLogger(__name__)
+
 _LOOK_S = 0.01
+_AFTER_ERROR_S = 0.25
 
 
 class DrainTimeoutError(TransientError):
@@ -22,7 +27,7 @@ class DrainTimeoutError(TransientError):
 
 
 class Poller:
-    """Feeds functions from streams. Made stopped; `start` lets it poll."""
+    """Feeds functions from streams. Made stopped; `start` lets it poll, disabled mappings never."""
 
     def __init__(
         self,
@@ -78,7 +83,7 @@ class Poller:
         return {
             mapping.name: {
                 "function": mapping.function_name,
-                "polling": self._gate.polling,
+                "polling": self._gate.polling and mapping.enabled,
                 "shards": [
                     {"shard": lane.shard_id, **asdict(lane.stats)}
                     for lane in self._lanes
@@ -100,27 +105,48 @@ class Poller:
 
     def _idle(self, since: float) -> bool:
         """Whether every lane has looked and found nothing since then and since any of them last worked."""
-        self._add_lanes()
         worked_at = max((since, *(lane.stats.active_at for lane in self._lanes)))
         windows = self._gate.flushing and any(lane.stats.open_window for lane in self._lanes)
-        return not windows and all(lane.quiet_after(worked_at) for lane in self._lanes)
+        if windows or not all(lane.quiet_after(worked_at) for lane in self._lanes):
+            return False
+        before = len(self._lanes)
+        self._add_lanes()  # children of a shard that has just ended
+        return len(self._lanes) == before
 
     def _add_lanes(self) -> None:
         """A lane for each shard that has none and whose parents are at their end."""
         with self._changing:
-            for mapping in self._mappings:
+            for mapping in (mapping for mapping in self._mappings if mapping.enabled):
                 mine = {lane.shard_id: lane for lane in self._lanes if lane.mapping == mapping}
                 if mine and not any(lane.stats.ended for lane in mine.values()):
                     continue
                 stream = self._platform.open_stream(mapping.source_arn)
-                ended = {
-                    shard_id for shard_id, lane in mine.items() if lane.stats.ended and not lane.is_alive()
-                }
+                ended = {shard_id for shard_id, lane in mine.items() if lane.done}
                 for shard_id in ready_shards(stream.shards(), set(mine), ended):
-                    lane = Lane(mapping, shard_id, self._platform, self._checkpoints, self._gate)
-                    self._lanes.append(lane)
-                    lane.start()
+                    self._start_lane(mapping, shard_id)
                 stream.close()
+
+    def _start_lane(self, mapping: Mapping, shard_id: str) -> None:
+        lane = Lane(
+            mapping,
+            shard_id,
+            self._platform,
+            self._checkpoints,
+            self._gate,
+            on_shard_end=self._go_on_with_children,
+        )
+        self._lanes.append(lane)
+        lane.start()
+
+    def _go_on_with_children(self) -> None:
+        """A shard has ended: its children's turn, in its lane's thread."""
+        while not self._gate.stopping:
+            try:
+                self._add_lanes()
+                return
+            except TransientError as error:
+                log.warning("looking for the children of an ended shard: %s", error)
+                time.sleep(_AFTER_ERROR_S)
 
 
 def ready_shards(listed: Sequence[ShardId], started: set[str], ended: set[str]) -> list[str]:

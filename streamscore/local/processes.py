@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -36,6 +37,13 @@ def spawn(
     return _forker.submit(fork).result()
 
 
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to it and to whatever it started, which share a session; nothing if it has ended."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def stop(process: subprocess.Popen[bytes], grace_s: float = 5.0) -> None:
     """SIGTERM, and SIGKILL to a process that has not ended `grace_s` later. Returns when it is gone."""
     if process.poll() is None:
@@ -43,7 +51,7 @@ def stop(process: subprocess.Popen[bytes], grace_s: float = 5.0) -> None:
         try:
             process.wait(grace_s)
         except subprocess.TimeoutExpired:
-            process.kill()
+            kill(process)
     process.wait()
 
 

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereport
 import json
 from typing import Any
 
-from streamscore.local.delivery import Deliver, Failed, FailedFrom, Record, Reply, Rules, Succeeded
+from streamscore.local.delivery import Deliver, Failed, FailedFrom, Record, Refused, Reply, Rules, Succeeded
 from streamscore.local.function_process import Outcome
 
 
@@ -16,6 +16,8 @@ class _UnreadableError(Exception):
 
 def read_reply(rules: Rules, delivered: Deliver, outcome: Outcome) -> Reply:
     """An unreadable reply, an unknown identifier or a windowed reply without state: everything failed."""
+    if outcome.refused:
+        return Refused()
     if outcome.failed:
         return Failed()
     if not (rules.reports_failures or rules.tumbling_ms):
@@ -25,7 +27,7 @@ def read_reply(rules: Rules, delivered: Deliver, outcome: Outcome) -> Reply:
         state = _state(reply, required=rules.tumbling_ms > 0 and not delivered.final)
         first = _first_failure(reply, delivered.records) if rules.reports_failures else None
     except _UnreadableError:
-        return Failed()
+        return Failed(errored=False)
     if first is None:
         return Succeeded(state)
     return FailedFrom(first, state if first else None)
@@ -34,7 +36,7 @@ def read_reply(rules: Rules, delivered: Deliver, outcome: Outcome) -> Reply:
 def _parsed(payload: bytes) -> dict[str, Any]:
     try:
         reply = json.loads(payload or b"null")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _UnreadableError from error
     if not isinstance(reply, dict | None):
         raise _UnreadableError

@@ -120,7 +120,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             case ["init", "error"]:
                 messages.put(InitFailed(body))
             case ["invocation", request_id, "response"] if len(body) > MAX_RESPONSE_BYTES:
-                messages.put(Answer(request_id, _TOO_LARGE, failed=True))
+                messages.put(Answer(request_id, _too_large(len(body)), failed=True))
             case ["invocation", request_id, outcome]:
                 messages.put(Answer(request_id, body, failed=outcome == "error"))
         self._reply(202, b'{"status":"OK"}', {})
@@ -139,10 +139,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-_TOO_LARGE = (
-    b'{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum '
-    b'allowed payload size (%d bytes)."}' % MAX_RESPONSE_BYTES
-)
+def _too_large(length: int) -> bytes:
+    return (
+        b'{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size (%d bytes) '
+        b'exceeded maximum allowed payload size (%d bytes)."}' % (length, MAX_RESPONSE_BYTES)
+    )
 
 
 def _headers(event: Event) -> dict[str, str]:

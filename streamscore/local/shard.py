@@ -38,6 +38,7 @@ class _Piece:
     failures: int = 0
     invocations: int = 0
     not_before_ms: int = 0
+    errored: bool = False
     final: bool = False
     early: bool = False
 
@@ -70,9 +71,9 @@ class Shard:
         head = self._pieces[0]
         if expired := self._expired(head, now_ms):
             self._pieces = (replace(head, records=expired), *_rest(head, len(expired)), *self._pieces[1:])
-            return GiveUp(expired, "RecordAgeExceeded", head.invocations)
+            return self._give_up(head, expired, "RecordAgeExceeded")
         if self._exhausted(head):
-            return GiveUp(head.records, "RetryAttemptsExhausted", head.invocations)
+            return self._give_up(head, head.records, "RetryAttemptsExhausted")
         if head.not_before_ms > now_ms:
             return Wait(head.not_before_ms)
         if self._rules.tumbling_ms and self._window is None:
@@ -87,8 +88,10 @@ class Shard:
                 after = self._succeeded(head)
             case FailedFrom(index=index) if index > 0:
                 after = self._partly(head, index, now_ms)
-            case FailedFrom() | Failed():
-                after = self._failed(head, now_ms)
+            case FailedFrom():
+                after = self._failed(head, now_ms, errored=False)
+            case Failed(errored=errored):
+                after = self._failed(head, now_ms, errored=errored)
             case Refused():
                 after = (replace(head, not_before_ms=now_ms + _backoff_ms(1)),)
         self._pieces = (*after, *later)
@@ -169,6 +172,9 @@ class Shard:
         )
         return piece.records[:young]
 
+    def _give_up(self, head: _Piece, records: tuple[Record, ...], condition: str) -> GiveUp:
+        return GiveUp(records, condition, head.invocations, head.errored, self._window)
+
     def _exhausted(self, piece: _Piece) -> bool:
         limit = self._rules.max_retries
         return limit is not None and piece.failures > limit and not piece.final
@@ -183,11 +189,12 @@ class Shard:
     def _partly(self, head: _Piece, index: int, now_ms: int) -> tuple[_Piece, ...]:
         """Progress: with bisect this is the split, and free; without, it is a failed attempt at the rest."""
         self._done = head.records[index - 1].sequence
-        rest = replace(head, records=head.records[index:], invocations=head.invocations + 1)
+        tried = head.invocations + 1
+        rest = replace(head, records=head.records[index:], invocations=tried, errored=False)
         return (rest if self._rules.bisects else _charged(rest, now_ms),)
 
-    def _failed(self, head: _Piece, now_ms: int) -> tuple[_Piece, ...]:
-        tried = replace(head, invocations=head.invocations + 1)
+    def _failed(self, head: _Piece, now_ms: int, *, errored: bool) -> tuple[_Piece, ...]:
+        tried = replace(head, invocations=head.invocations + 1, errored=errored)
         half = len(head.records) // 2
         if self._rules.bisects and half:
             return replace(tried, records=head.records[:half]), replace(tried, records=head.records[half:])

@@ -1,8 +1,7 @@
 """A policy in words, part by part, and what changes from one to another."""
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from scoring.policy import FOREVER_MS, Condition, Policy, Rule, Value
 from scoring.policy_conditions import shown
@@ -38,8 +37,25 @@ def parts(policy: Policy) -> dict[str, str]:
         },
         **{f"list {name}": f"{len(values)} values" for name, values in policy.lists.items()},
         **{f"rule {rule.name}": rule_in_words(rule) for rule in policy.rules},
-        **{name: json.dumps(table, default=str) for name, table in policy.monitoring.items()},
+        **{name: watch_in_words(part) for name, part in policy.monitoring._asdict().items()},
     }
+
+
+def watch_in_words(part: NamedTuple) -> str:
+    """One of the monitor's tables on a line.
+
+    >>> watch_in_words(CostWatch()), watch_in_words(CostWatch(25.0))
+    ('per_million_usd none', 'per_million_usd 25')
+    """
+    return ", ".join(f"{name} {_shown(value)}" for name, value in part._asdict().items())
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return f"({watch_in_words(cast(NamedTuple, value))})"
+    return "none" if value is None else str(value)
 
 
 def changes(before: Policy, after: Policy) -> list[Change]:

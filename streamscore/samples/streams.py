@@ -131,6 +131,6 @@ def _decision(spec: Spec, place: int, row: Row) -> Json:
 def _counted(batch: Json) -> Json:
     """The state the monitor answers a first batch with, the model's bins not being known."""
     window, found = windows.read(batch), news(batch["Records"])
-    sketches = windows.add({}, baseline.observed(found, {"sample-model": baseline.Model()}))
-    state: Json = windows.close(window, sketches)[0]
+    tallies = baseline.observed(found, {"sample-model": baseline.Model()})
+    state: Json = windows.close(window, tallies)[0]
     return state

@@ -5,7 +5,7 @@ there.
 import numpy as np
 import numpy.typing as npt
 
-from monitor.sketch import Bins
+from monitor.bins import Bins
 from scoring.bundle import Baseline
 
 Doubles = npt.NDArray[np.float64]

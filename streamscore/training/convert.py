@@ -1,193 +1,151 @@
-"""A trained scikit-learn classifier as an ONNX graph with one float32 input and one output, P(positive) [n,
-1].
+"""A fitted classifier as an ONNX graph; `proof.prove` has the last word on it.
 
-A random forest becomes one `TreeEnsemble` operator (ai.onnx.ml 5) written here: skl2onnx 1.20 sends missing
-values down the wrong branch (44 % of rows with NaN came out different, by up to 0.87), and its older operator
-is three times larger and loads slower. Every other estimator goes through skl2onnx. Either way `prove` has
-the last word.
+What goes before the estimator (missing values, scale) and after it (calibration) is written here in float64,
+so large numbers lose nothing; trees are one operator (`trees`), every other estimator is skl2onnx's.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-from sklearn.ensemble import RandomForestClassifier
+from onnx import TensorProto
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.isotonic import IsotonicRegression
+from sklearn.tree import DecisionTreeClassifier
 
-from common.errors import InvalidInputError, ModelRefusedError
-from scoring.bundle import Conversion, Thresholds
-from scoring.model import rounded
+from common.errors import InvalidInputError
+from streamscore.training.classifier import GRID, OFF_GRID, Classifier, named, parts
+from streamscore.training.graph import INPUT, Graph, encoded
+from streamscore.training.trees import add_trees, boosted, forest, histogram_boosted
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-
-MAX_DIFFERENCE = 1e-5
-_INPUT, _OUTPUT = "features", "probability"
-_OPSETS = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 5)]
-_IR_VERSION = 10
-_WORST_ROWS = 3
-
-
-def to_onnx(estimator: Any, width: int) -> bytes:
-    """The graph of a fitted binary classifier of `width` features; the same bytes for the same estimator."""
-    graph = (
-        _forest(estimator, width) if isinstance(estimator, RandomForestClassifier) else _any(estimator, width)
-    )
-    onnx.checker.check_model(graph)
-    return bytes(graph.SerializeToString(deterministic=True))
+Write = Callable[[Graph, str, Any], str]
+"""Adds a fitted estimator, fed by float32 or float64 rows; the name of P(positive), float64 [n, 1]."""
 
 
-def prove(reference: Doubles, served: Floats, thresholds: Thresholds) -> Conversion:
-    """The record that `served` (ONNX Runtime) equals `reference` (the estimator) row by row.
+def graphs(fitted: Any, width: int) -> Iterator[bytes]:
+    """The ways to write a fitted classifier of `width` features, best first; the same bytes for the same one.
 
-    Raises ModelRefusedError, naming the worst rows, if any differs by more than 1e-5 or is decided otherwise.
+    InvalidInputError if there is none. Whether one is right shows only when it is run.
     """
-    difference = np.abs(reference - served)
-    flipped = _levels(rounded(reference.astype(np.float32)), thresholds) != _levels(
-        rounded(served), thresholds
-    )
-    worst = np.argsort(-difference)[:_WORST_ROWS]
-    largest = float(difference.max(initial=0.0))
-    if not largest <= MAX_DIFFERENCE or flipped.any():
-        rows = "; ".join(f"row {n}: trained {reference[n]:.7f}, served {served[n]:.7f}" for n in worst)
-        raise ModelRefusedError(
-            f"conversion: {int(flipped.sum())} of {len(served)} rows are decided otherwise, "
-            f"largest difference {largest:.2e} (at most {MAX_DIFFERENCE:.0e}); worst: {rows}"
-        )
-    return Conversion(rows=len(served), max_difference=float(f"{largest:.1e}"), flips=0)
+    classifier, calibrator = parts(fitted)
+    estimator = classifier.fitted_
+    if calibrator is None and classifier.preparation_ is None and isinstance(estimator, _FORESTS):
+        yield encoded(_plain_forest(estimator, width))
+        return
+    write = _written(estimator)
+    for way in [write] if write else [_by_skl2onnx(np.float64), _by_skl2onnx(np.float32)]:
+        graph = Graph(width)
+        rows = INPUT if classifier.preparation_ is None else _prepared(graph, classifier)
+        probability = way(graph, rows, estimator)
+        if calibrator is not None:
+            probability = _calibrated(graph, probability, calibrator)
+        yield encoded(graph.model(graph.floats(probability)))
 
 
-def _levels(scores: Doubles, thresholds: Thresholds) -> npt.NDArray[np.int_]:
-    return (scores >= thresholds.review).astype(int) + (scores >= thresholds.block)
+def _plain_forest(estimator: Any, width: int) -> onnx.ModelProto:
+    """One operator in float32: shares of leaves add up to seven digits, and half the bytes."""
+    graph = Graph(width)
+    return graph.model(add_trees(graph, INPUT, forest(estimator), np.float32))
 
 
-@dataclass
-class _Nodes:
-    """The operator's attributes, an array a tree; inner nodes and leaves are numbered apart, over all
-    trees.
-    """
-
-    roots: list[int] = field(default_factory=list)
-    features: list[Any] = field(default_factory=list)
-    splits: list[Any] = field(default_factory=list)
-    missing_goes_left: list[Any] = field(default_factory=list)
-    left: list[Any] = field(default_factory=list)
-    left_is_leaf: list[Any] = field(default_factory=list)
-    right: list[Any] = field(default_factory=list)
-    right_is_leaf: list[Any] = field(default_factory=list)
-    weights: list[Any] = field(default_factory=list)
-    inner: int = 0
-    leaves: int = 0
-
-    def add(self, tree: Any, trees: int) -> None:
-        """Append one fitted `sklearn.tree._tree.Tree` of a forest of `trees`."""
-        nodes = tree.__getstate__()["nodes"]
-        leaf = nodes["left_child"] < 0
-        share = tree.value[:, 0, 1] / tree.value[:, 0, :].sum(axis=1) / trees
-        if leaf[0]:
-            self._add_constant(share[0])
-            return
-        place = np.where(leaf, self.leaves + np.cumsum(leaf), self.inner + np.cumsum(~leaf)) - 1
-        inner = nodes[~leaf]
-        self.roots.append(self.inner)
-        self.features.append(inner["feature"])
-        self.splits.append(inner["threshold"])
-        self.missing_goes_left.append(inner["missing_go_to_left"])
-        for child, places, flags in (
-            ("left_child", self.left, self.left_is_leaf),
-            ("right_child", self.right, self.right_is_leaf),
-        ):
-            places.append(place[inner[child]])
-            flags.append(leaf[inner[child]])
-        self.weights.append(share[leaf])
-        self.inner += len(inner)
-        self.leaves += int(leaf.sum())
-
-    def _add_constant(self, share: float) -> None:
-        """A tree of one leaf: the operator has no such thing, so a split whose two sides are that leaf."""
-        self.roots.append(self.inner)
-        for column, value in ((self.features, 0), (self.splits, 0.0), (self.missing_goes_left, 0)):
-            column.append(np.array([value]))
-        for places, flags in ((self.left, self.left_is_leaf), (self.right, self.right_is_leaf)):
-            places.append(np.array([self.leaves]))
-            flags.append(np.array([True]))
-        self.weights.append(np.array([share]))
-        self.inner += 1
-        self.leaves += 1
+_FORESTS = (RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier)
 
 
-def _forest(estimator: Any, width: int) -> onnx.ModelProto:
-    nodes = _Nodes()
-    for tree in estimator.estimators_:
-        nodes.add(tree.tree_, len(estimator.estimators_))
-    operator = helper.make_node(
-        "TreeEnsemble",
-        [_INPUT],
-        [_OUTPUT],
-        domain="ai.onnx.ml",
-        n_targets=1,
-        aggregate_function=1,
-        post_transform=0,
-        tree_roots=nodes.roots,
-        nodes_featureids=_integers(nodes.features),
-        nodes_truenodeids=_integers(nodes.left),
-        nodes_trueleafs=_integers(nodes.left_is_leaf),
-        nodes_falsenodeids=_integers(nodes.right),
-        nodes_falseleafs=_integers(nodes.right_is_leaf),
-        nodes_missing_value_tracks_true=_integers(nodes.missing_goes_left),
-        nodes_splits=numpy_helper.from_array(_round_down(np.concatenate(nodes.splits))),
-        nodes_modes=numpy_helper.from_array(np.zeros(nodes.inner, np.uint8)),
-        leaf_weights=numpy_helper.from_array(np.concatenate(nodes.weights).astype(np.float32)),
-        leaf_targetids=[0] * nodes.leaves,
-    )
-    return _model(
-        helper.make_graph([operator], "forest", [_features(width)], [_probability()]), opsets=_OPSETS
-    )
+def _written(estimator: Any) -> Write | None:
+    """How to write trees; None for what skl2onnx is left."""
+    if isinstance(estimator, _FORESTS):
+        return lambda graph, rows, it: _sum_of(graph, rows, forest(it))
+    if isinstance(estimator, HistGradientBoostingClassifier) and estimator.is_categorical_ is None:
+        return lambda graph, rows, it: graph.op("Sigmoid", _sum_of(graph, rows, histogram_boosted(it)))
+    if isinstance(estimator, GradientBoostingClassifier) and _start(estimator) is not None:
+        return _gradient_boosted
+    return None
 
 
-def _any(estimator: Any, width: int) -> onnx.ModelProto:
-    """skl2onnx's graph, cut down to the second column of its probabilities."""
-    from skl2onnx import to_onnx as skl_to_onnx  # noqa: PLC0415 - two seconds that a forest does not need
-
-    try:
-        model: onnx.ModelProto = skl_to_onnx(
-            estimator,
-            np.zeros((1, width), np.float32),
-            options={id(estimator): {"zipmap": False}},
-            target_opset=18,
-        )
-    except (RuntimeError, TypeError, NotImplementedError) as error:
-        raise InvalidInputError(f"{type(estimator).__name__} cannot be converted to ONNX: {error}") from error
-    graph = model.graph
-    probabilities = graph.output[1].name
-    graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "positive"))
-    graph.node.append(helper.make_node("Gather", [probabilities, "positive"], [_OUTPUT], axis=1))
-    del graph.output[:]
-    graph.output.append(_probability())
-    return model
+def _gradient_boosted(graph: Graph, rows: str, estimator: Any) -> str:
+    raw = _sum_of(graph, rows, boosted(estimator, _start(estimator) or 0.0))
+    if estimator.loss == "exponential":
+        raw = graph.op("Mul", raw, graph.constant(2.0))
+    return graph.op("Sigmoid", raw)
 
 
-def _model(graph: onnx.GraphProto, opsets: list[Any]) -> onnx.ModelProto:
-    return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="streamscore")
+def _start(estimator: GradientBoostingClassifier) -> float | None:
+    """The raw prediction before the first tree; None if another model makes it."""
+    if estimator.init == "zero":
+        return 0.0
+    if not isinstance(estimator.init_, DummyClassifier):
+        return None
+    prior = float(estimator.init_.class_prior_[1])
+    odds = float(np.log(prior / (1 - prior)))
+    return odds / 2 if estimator.loss == "exponential" else odds
 
 
-def _features(width: int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(_INPUT, TensorProto.FLOAT, [None, width])
+def _sum_of(graph: Graph, rows: str, trees: Iterator[Any]) -> str:
+    """In float64, of rows that scikit-learn's trees see as float32."""
+    seen = rows if rows == INPUT else graph.floats(rows)
+    return add_trees(graph, graph.doubles(seen), trees, np.float64)
 
 
-def _probability() -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(_OUTPUT, TensorProto.FLOAT, [None, 1])
+def _by_skl2onnx(dtype: type) -> Write:
+    def write(graph: Graph, rows: str, estimator: Any) -> str:
+        from skl2onnx import to_onnx  # noqa: PLC0415 - two seconds that trees do not need
+
+        try:
+            model = to_onnx(
+                estimator,
+                np.zeros((1, estimator.n_features_in_), dtype),
+                name="estimator",
+                options={id(estimator): {"zipmap": False}},
+                target_opset={"": 18, "ai.onnx.ml": 3},
+            )
+        except (RuntimeError, TypeError, NotImplementedError, ValueError, AttributeError) as error:
+            raise InvalidInputError(f"{named(estimator)} cannot be converted to ONNX: {error}") from error
+        cast = TensorProto.DOUBLE if dtype is np.float64 else TensorProto.FLOAT
+        both = graph.include(model, graph.op("Cast", rows, to=cast), model.graph.output[1].name)
+        return graph.doubles(graph.op("Gather", both, graph.constant([1], np.int64), axis=1))
+
+    return write
 
 
-def _integers(parts: list[Any]) -> list[int]:
-    return np.concatenate(parts).astype(np.int64).tolist()  # type: ignore[no-any-return]
+def _prepared(graph: Graph, classifier: Classifier) -> str:
+    """Medians where a value is missing, then where it was missing, all in standard scale: float64."""
+    imputer, scaler = (step for _, step in classifier.preparation_.steps)  # type: ignore[union-attr]
+    missing = graph.op("IsNaN", INPUT)
+    filled = graph.op("Where", missing, graph.constant(imputer.statistics_), graph.doubles(INPUT))
+    if len(told := imputer.indicator_.features_):
+        picked = graph.op("Gather", missing, graph.constant(told, np.int64), axis=1)
+        filled = graph.op("Concat", filled, graph.doubles(picked), axis=1)
+    centred = graph.op("Sub", filled, graph.constant(scaler.mean_))
+    return graph.op("Div", centred, graph.constant(scaler.scale_))
 
 
-def _round_down(thresholds: Doubles) -> Floats:
-    """The greatest float32 not above each threshold: x <= t then holds for the same float32 x as before."""
-    nearest = thresholds.astype(np.float32)
-    above = nearest.astype(np.float64) > thresholds
-    nearest[above] = np.nextafter(nearest[above], np.float32(-np.inf))
-    return nearest
+def _calibrated(graph: Graph, probability: str, calibrator: Any) -> str:
+    """As `Classifier.decision_function`, then sigmoid(-(a·x + b)) or the line through isotonic's steps."""
+    grid = graph.constant(GRID)
+    shifted = graph.op("Add", graph.op("Mul", probability, grid), graph.constant(OFF_GRID))
+    floored = graph.op("Div", graph.op("Floor", shifted), grid)
+    bounded = graph.op("Clip", floored, graph.constant(1 / GRID), graph.constant(1 - 1 / GRID))
+    rest = graph.op("Sub", graph.constant(1.0), bounded)
+    odds = graph.op("Log", graph.op("Div", bounded, rest))
+    if isinstance(calibrator, IsotonicRegression):
+        return _through(graph, odds, calibrator.X_thresholds_, calibrator.y_thresholds_)
+    raw = graph.op("Mul", odds, graph.constant(-calibrator.a_))
+    return graph.op("Sigmoid", graph.op("Sub", raw, graph.constant(calibrator.b_)))
+
+
+def _through(graph: Graph, x: str, xs: Any, ys: Any) -> str:
+    """The line through the points, level beyond its ends: y0 + Σ slope · (x - xi, within the piece)."""
+    if len(xs) == 1:
+        return graph.op("Add", graph.op("Mul", x, graph.constant(0.0)), graph.constant(ys[0]))
+    lengths = np.diff(xs)
+    gone = graph.op("Max", graph.op("Sub", x, graph.constant(xs[:-1])), graph.constant(0.0))
+    within = graph.op("Min", gone, graph.constant(lengths))
+    risen = graph.op("MatMul", within, graph.constant((np.diff(ys) / lengths)[:, np.newaxis]))
+    return graph.op("Add", risen, graph.constant(ys[0]))

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stream_features.columns import Ints
-from stream_features.events import event_hash, label_hash
+from stream_features.events import event_hashes, label_hashes
 from stream_features.spec_model import Spec
 from stream_features.state import Item, encode_item, item_key
 from stream_features.verdict import (
@@ -133,7 +133,7 @@ def _remember(
 
 def _id_entries(spec: Spec, chunk: Chunk, rows: Ints) -> Entries:
     ids = chunk.rows[spec.event.id].gather(rows).to_list()
-    return np.frombuffer(b"".join([packed_id(event_hash(name)) for name in ids]), f"V{ID_BYTES}")
+    return np.frombuffer(b"".join(map(packed_id, event_hashes(ids))), f"V{ID_BYTES}")
 
 
 def _known(spec: Spec, chunk: Chunk, until_ms: int | None) -> Ints:
@@ -151,6 +151,5 @@ def _label_entries(spec: Spec, chunk: Chunk, rows: Ints) -> Entries:
     some = chunk.rows[rows] if len(rows) else chunk.rows.clear()
     known_ms = (some[spec.event.time] + (spec.event.label_known_after_ms or 0)).to_list()
     answers = some[spec.event.label or ""].to_list() if len(rows) else []
-    labels = zip(some[spec.event.id].to_list(), known_ms, answers, strict=True)
-    packed = [packed_label(label_hash(name), at_ms, answer) for name, at_ms, answer in labels]
-    return np.frombuffer(b"".join(packed), f"V{LABEL_BYTES}")
+    hashes = label_hashes(some[spec.event.id].to_list())
+    return np.frombuffer(b"".join(map(packed_label, hashes, known_ms, answers)), f"V{LABEL_BYTES}")

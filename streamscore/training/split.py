@@ -19,7 +19,7 @@ Times = npt.NDArray[np.int64]
 class Windows:
     """How long each part should be, in ms. `gap_ms` is the time a label takes to be known."""
 
-    train_ms: int = 28 * DAY_MS
+    train_ms: int = 7 * DAY_MS
     gap_ms: int = 7 * DAY_MS
     test_ms: int = 7 * DAY_MS
 
@@ -51,14 +51,18 @@ class Split:
         return (times >= self.test_since) & (times < self.test_until)
 
 
-def split(times: Times, windows: Windows) -> Split:
-    """The latest test window, the gap before it, and the train window before that.
+def split(times: Times, windows: Windows, until_ms: int | None = None) -> Split:
+    """The latest test window (until `until_ms`), the gap before it, and the train window before that.
 
     History too short for a train window as long as the test is divided 3 : 1 : 1, and a note says so.
     """
     if not times.size:
         raise InvalidInputError("there are no labelled rows to train on")
     first, end = int(times.min()), int(times.max()) + 1
+    if until_ms is not None:
+        if not first < until_ms:
+            raise InvalidInputError("--until is before the first labelled row: there is nothing to train on")
+        end = until_ms
     gap, test, notes = windows.gap_ms, windows.test_ms, []
     if end - first < gap + 2 * test:
         gap, test = min(gap, (end - first) // 5), min(test, (end - first) // 5)

@@ -8,7 +8,7 @@ import pytest
 
 from streamscore.local import emulator as emulators
 from streamscore.local.bell import Bell, stream_name
-from streamscore.local.lane import Gate
+from streamscore.local.gate import Gate
 from tests.conftest import client_of, poll_until
 from tests.integration.test_emulator import insert, table_with_stream
 

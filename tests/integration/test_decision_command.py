@@ -112,7 +112,7 @@ def test_what_only_some_decisions_have_is_told_where_it_is(stack: ScoringStack) 
     more = {
         "score": {"N": "0.25"},
         "second_path_score": {"N": "0.375"},
-        "challenger": {"M": {"model": {"S": "ab12"}, "score": {"N": "0.5"}}},
+        "challenger": {"M": {"model": {"S": "ab12"}, "score": {"N": "0.5"}, "decision": {"S": "block"}}},
         "propensity": {"N": "0.05"},
         "entities": {"M": {"terminal": {"S": "t9"}}},
         "rules": {"L": [{"S": "control"}, {"S": "shadow:new"}]},
@@ -132,7 +132,7 @@ def test_what_only_some_decisions_have_is_told_where_it_is(stack: ScoringStack) 
         "rule        new (in shadow: it decided nothing)",
         "chance      0.05 that it would be decided so: a control share had a say",
         "cut         too large to store whole: kept",
-        "challenger  ab12, score 0.5",
+        "challenger  ab12 would have said block, score 0.5",
         "other path  HTTP gave score 0.375: +0.125",
         "label       negative, known 2026-09-21 14:13:20.000 UTC, 5s after the event",
     ):

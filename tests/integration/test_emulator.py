@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from streamscore.local import emulator as emulators
+from streamscore.local import reshard
 from streamscore.local.processes import ProcessIdentity
 from tests.conftest import client_of, poll_until
 
@@ -114,6 +116,11 @@ def test_the_mends_are_still_needed(shipped: emulators.Emulator) -> None:
         RequestItems={table: {"Keys": [{"pk": {"S": "a"}}]}}, ReturnConsumedCapacity="TOTAL"
     )
     assert "ConsumedCapacity" not in read
+    kinesis, name = client_of(shipped.endpoint, "kinesis"), f"s{uuid4().hex}"
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    poll_until(lambda: kinesis.list_shards(StreamName=name)["Shards"], "the stream is active")
+    parent = reshard.split(kinesis, name)
+    assert parent not in {shard["ShardId"] for shard in kinesis.list_shards(StreamName=name)["Shards"]}
 
 
 def test_it_listens_on_the_loopback_only(emulator: emulators.Emulator) -> None:
@@ -158,3 +165,42 @@ def still_runs(pid: int) -> bool:
         return ProcessIdentity.of(pid).alive()
     except psutil.NoSuchProcess:
         return False
+
+
+def alarm_after(endpoint: str, *points: tuple[str, float]) -> str:
+    """The state of an alarm on what service `mine` counts, after points of some services."""
+    cloudwatch, name = client_of(endpoint, "cloudwatch"), f"a{uuid4().hex}"
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace=name,
+        MetricName="Failed",
+        Dimensions=[{"Name": "service", "Value": "mine"}],
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=2,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    for service, ago_s in points:
+        datum = {
+            "MetricName": "Failed",
+            "Dimensions": [{"Name": "service", "Value": service}],
+            "Timestamp": time.time() - ago_s,
+            "Value": 1,
+        }
+        cloudwatch.put_metric_data(Namespace=name, MetricData=[datum])
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    state: str = alarm["StateValue"]
+    return state
+
+
+def test_an_alarm_looks_at_its_own_dimensions_period_by_period(emulator: emulators.Emulator) -> None:
+    assert alarm_after(emulator.endpoint, ("other", 0), ("other", 70)) == "OK"
+    assert alarm_after(emulator.endpoint, ("mine", 0)) == "OK"
+    assert alarm_after(emulator.endpoint, ("mine", 70), ("mine", 0)) == "ALARM"
+
+
+def test_upstream_still_takes_any_dimensions_and_all_periods_as_one(shipped: emulators.Emulator) -> None:
+    assert alarm_after(shipped.endpoint, ("other", 0)) == "ALARM"
+    assert alarm_after(shipped.endpoint, ("mine", 0)) == "ALARM"

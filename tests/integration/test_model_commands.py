@@ -15,7 +15,9 @@ from stream_features import spec as specs
 from streamscore.cli.main import cli
 from streamscore.local.stack import Stack
 from streamscore.training import bundles, pointers
-from streamscore.training.train import Recipe, Table, fit, forest
+from streamscore.training.estimators import forest
+from streamscore.training.labelled import Table
+from streamscore.training.train import Recipe, fit
 from tests import small_model
 from tests.integration.commands import invoke
 

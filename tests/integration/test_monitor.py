@@ -12,8 +12,12 @@ import pytest
 from common import telemetry
 from common.errors import InvalidInputError
 from monitor import handler, schedule
+from monitor.schedule import Parts, Stretch
+from monitor.spending import Spending
 from monitor.store import Store
+from scoring.bus import Bus
 from streamscore import monitoring
+from streamscore.room_client import RoomClient
 from tests.decision_images import batch, change
 from tests.monitored import amounts, images, publish
 
@@ -25,6 +29,10 @@ class MonitoredStack:
     outputs: dict[str, str]
     client: Callable[[str], Any]
     version: str
+
+    @property
+    def bus(self) -> str:
+        return self.outputs["MonitorTableName"]
 
 
 @pytest.fixture
@@ -56,6 +64,13 @@ def play(store: Store, batches: list[list[dict[str, Any]]], shard: str = "shard-
     handler.count_batch(batch([], state, shard=shard, final=True), store, 0.0)
 
 
+def parts(stack: MonitoredStack) -> Parts:
+    """What a run of the schedule needs, on the emulator."""
+    bus = Bus(RoomClient(stack.client("events")), stack.bus)
+    spending = Spending(RoomClient(stack.client("cloudwatch")), "test")
+    return Parts(monitoring.store_of(stack), bus, spending)
+
+
 def test_quiet_windows_show_no_drift_and_a_scaled_feature_is_named(monitored: MonitoredStack) -> None:
     store = monitoring.store_of(monitored)
     rows = decided(monitored.version, amounts(2000, 2))
@@ -66,6 +81,7 @@ def test_quiet_windows_show_no_drift_and_a_scaled_feature_is_named(monitored: Mo
     assert quiet.score.psi < 0.02
     assert quiet.features[0].psi < 0.02
     assert abs(quiet.features[0].mean_shift) < 0.1
+    assert quiet.reference == "baseline"
     play(store, [decided(monitored.version, amounts(6000, 3) * 1.5)], shard="shard-2")
     _, shifted = monitoring.drift(monitored, since, until)
     assert shifted.decided == 8000
@@ -79,13 +95,13 @@ def test_the_hourly_check_emits_drift_and_performance(
     monitored: MonitoredStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = monitoring.store_of(monitored)
-    low, high = amounts(300, 4), amounts(20, 5) + 50
+    low, high = amounts(600, 4), amounts(40, 5) + 50
     play(store, [decided(monitored.version, low, label=False), decided(monitored.version, high, label=True)])
     telemetry.metrics().clear_metrics()
-    found = schedule.check(store, monitored.outputs["PointerPrefix"], SINCE, UNTIL)
+    found = schedule.check(parts(monitored), Stretch(SINCE, UNTIL, hourly=True))
     emitted = {name: metric["Value"] for name, metric in telemetry.metrics().metric_set.items()}
     telemetry.metrics().clear_metrics()
-    assert found == {"model": monitored.version, "since": SINCE, "until": UNTIL, "decided": 320}
+    assert (found["model"], found["decided"], found["judged"]) == (monitored.version, 640, True)
     assert emitted["ScorePsi"][0] > 0
     assert emitted["WorstFeaturePsi"][0] > 0
     assert 0.98 < emitted["RocAuc"][0] <= 1.0
@@ -98,7 +114,7 @@ def test_windows_outside_the_stretch_are_not_read(monitored: MonitoredStack) -> 
     for start in ("2026-11-24T15:55:00Z", SINCE, "2026-11-24T16:55:00Z", UNTIL):
         handler.count_batch(batch(records, start=start, final=True), store, 0.0)
     layout = store.model(monitored.version).layout
-    assert [start for start, _ in store.windows(monitored.version, SINCE, UNTIL, layout)] == [
+    assert [stored.start for stored in store.windows(monitored.version, SINCE, UNTIL, layout)] == [
         SINCE,
         "2026-11-24T16:55:00Z",
     ]
@@ -118,12 +134,7 @@ def test_without_a_promoted_model_drift_says_what_to_do(monitored: MonitoredStac
     now = datetime.now(UTC)
     with pytest.raises(InvalidInputError, match="streamscore promote"):
         monitoring.drift(monitored, now, now)
-    assert (
-        schedule.check(monitoring.store_of(monitored), monitored.outputs["PointerPrefix"], SINCE, UNTIL)[
-            "model"
-        ]
-        is None
-    )
+    assert schedule.check(parts(monitored), Stretch(SINCE, UNTIL, hourly=True))["model"] is None
 
 
 def test_metered_cost_is_the_sum_of_the_metrics(monitored: MonitoredStack) -> None:

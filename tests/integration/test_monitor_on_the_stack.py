@@ -54,10 +54,12 @@ def run(command: Any, *arguments: str) -> str:
 
 def test_drift_counts_every_decision_and_label_of_the_stream(version: str) -> None:
     found = json.loads(run(drift.command, "--json"))
-    assert (found["model"], found["decided"]) == (version, COUNT)
-    assert found["labels"]["labelled"] == 100
-    assert found["features"][0]["name"] == "amount"
-    assert found["score"]["psi"] < 0.1
+    champion = found["champion"]
+    comparison = champion["whole"]["comparison"]
+    assert (champion["model"], comparison["decided"]) == (version, COUNT)
+    assert champion["arrived"]["labelled"] == 100
+    assert comparison["features"][0]["name"] == "amount"
+    assert comparison["score"]["psi"] < 0.1
     assert f"{COUNT:,} decisions" in run(drift.command)
 
 
@@ -69,7 +71,7 @@ def test_the_hourly_function_reads_the_same_windows(stack: stacks.Stack, version
     )
     found = json.load(answer["Payload"])
     assert found["model"] == version
-    assert found["decided"] == newest["decided"]
+    assert found["decided"] == newest["champion"]["whole"]["comparison"]["decided"]
 
 
 def test_what_the_functions_metered_is_what_cost_reports(stack: stacks.Stack, version: str) -> None:

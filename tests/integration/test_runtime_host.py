@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import signal
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,16 @@ import psutil
 import pytest
 
 from streamscore.local.function_process import Function, Site
-from streamscore.local.runtime_host import PayloadTooLargeError, RuntimeHost
+from streamscore.local.runtime_host import (
+    MOST_PROCESSES,
+    PayloadTooLargeError,
+    RuntimeHost,
+    ThrottledError,
+)
 from tests.conftest import poll_until
 
 CODE = """
-import os, sys, time, json
+import os, subprocess, sys, time, json
 calls = 0
 
 def echo(event, context):
@@ -34,8 +42,21 @@ def misbehave(event, context):
         case "sleep": time.sleep(60)
         case "grow": kept = [bytearray(2**24) for _ in range(60)]; time.sleep(60)
         case "long": return "x" * 7_000_000
+        case "leave":
+            child = subprocess.Popen(["sleep", "600"])
+            print("child", child.pid, flush=True)
+            time.sleep(60)
+        case "wait":
+            print("waiting", flush=True)
+            while not os.path.exists(event["until"]): time.sleep(0.01)
     return {"pid": os.getpid()}
 """
+
+# As CloudWatch shows it: https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+REPORT = re.compile(
+    r"REPORT RequestId: [0-9a-f-]{36}\tDuration: (?P<duration>[\d.]+) ms\tBilled Duration: (?P<billed>\d+) ms"
+    r"\tMemory Size: 256 MB\tMax Memory Used: (?P<used>\d+) MB(\tInit Duration: [\d.]+ ms)?"
+)
 
 
 @pytest.fixture
@@ -47,6 +68,8 @@ def host(tmp_path: Path) -> Iterator[RuntimeHost]:
         "echo": "f.echo",
         "misbehave": "f.misbehave",
         "greedy": "f.misbehave",
+        "patient": "f.misbehave",
+        "large": "f.echo",
         "broken": "broken.handler",
         "absent": "absent.handler",
     }
@@ -56,7 +79,9 @@ def host(tmp_path: Path) -> Iterator[RuntimeHost]:
                 name,
                 f"arn:aws:lambda:us-east-1:000000000000:function:{name}",
                 handler,
-                30 if name == "greedy" else 1,  # its end is the memory limit, however busy the machine
+                30
+                if name in {"greedy", "patient", "large"}
+                else 1,  # theirs is another end, however busy the machine
                 256,
                 {"STATE_TABLE": "t"},
             )
@@ -91,9 +116,100 @@ def test_the_log_has_what_was_printed_between_start_and_report(host: RuntimeHost
     call(host, "echo", say="2")
     host.close()
     lines = (tmp_path / "logs/echo.log").read_text().splitlines()
-    assert [line.split()[0] for line in lines] == ["START", "heard", "END", "REPORT"] * 2
-    assert "Init Duration" in lines[3]
-    assert "Init Duration" not in lines[7]
+    invoked = ["START", "heard", "END", "REPORT"]
+    assert [line.split()[0] for line in lines] == ["INIT_START", *invoked, *invoked]
+    assert lines[0] == f"INIT_START Runtime Version: python:3.{sys.version_info.minor}"
+    report = REPORT.fullmatch(lines[4])
+    assert report and 10 < int(report["used"]) < 256
+    assert float(report["duration"]) <= float(report["billed"])
+    assert "Init Duration" in lines[4]
+    assert "Init Duration" not in lines[8]
+
+
+def log_of(tmp_path: Path, name: str) -> list[str]:
+    return (tmp_path / f"logs/{name}.log").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("how", "name", "words", "status", "used"),
+    [
+        ("sleep", "misbehave", "Task timed out after 1.00 seconds", "Status: timeout", r"\d+"),
+        ("exit", "misbehave", "exit status 3", "Status: error\tError Type: Runtime.ExitError", r"\d+"),
+        ("grow", "greedy", "signal: killed", "Status: error\tError Type: Runtime.ExitError", "256"),
+    ],
+)
+def test_the_log_tells_how_a_process_ended(  # noqa: PLR0917
+    host: RuntimeHost, tmp_path: Path, how: str, name: str, words: str, status: str, used: str
+) -> None:
+    call(host, name, how=how)
+    host.close()
+    *_, said, end, report = log_of(tmp_path, name)
+    assert words in said
+    assert end.startswith("END RequestId: ")
+    assert re.search(rf"Max Memory Used: {used} MB\t(Init Duration: [\d.]+ ms\t)?{status}$", report), report
+
+
+def test_an_init_error_is_logged_and_each_invocation_tries_anew(host: RuntimeHost, tmp_path: Path) -> None:
+    for _ in range(2):
+        call(host, "broken")
+    host.close()
+    lines = [line for line in log_of(tmp_path, "broken") if line.startswith("INIT_")]
+    assert [line.split()[0] for line in lines] == ["INIT_START", "INIT_REPORT"] * 2
+    assert lines[1].endswith("Phase: init\tStatus: error\tError Type: RuntimeError")
+
+
+def test_a_time_out_ends_what_the_function_started_too(host: RuntimeHost, tmp_path: Path) -> None:
+    assert call(host, "misbehave", how="leave")["errorType"] == "Sandbox.Timedout"
+    host.close()
+    (child,) = [int(line.split()[1]) for line in log_of(tmp_path, "misbehave") if line.startswith("child")]
+    poll_until(lambda: not is_running(child), "the child is gone")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_two_events_at_a_time_run_in_two_processes_each_with_a_cold_start(
+    host: RuntimeHost, tmp_path: Path
+) -> None:
+    until = tmp_path / "until"
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [threads.submit(call, host, "patient", how="wait", until=str(until)) for _ in range(2)]
+        poll_until(lambda: log_of(tmp_path, "patient").count("waiting") == 2, "both run")
+        until.touch()
+        pids = {future.result()["pid"] for future in waiting}
+    assert len(pids) == 2
+    assert call(host, "patient", how="not")["pid"] in pids
+    assert set(host.pids()["patient"]) == pids
+    host.close()
+    reports = [line for line in log_of(tmp_path, "patient") if line.startswith("REPORT")]
+    assert ["Init Duration" in report for report in reports] == [True, True, False]
+
+
+def test_beyond_its_reserved_concurrency_a_function_is_throttled(host: RuntimeHost, tmp_path: Path) -> None:
+    until = tmp_path / "until"
+    host.reserve("patient", 1)
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(call, host, "patient", how="wait", until=str(until))
+        poll_until(lambda: "waiting" in log_of(tmp_path, "patient"), "it runs")
+        with pytest.raises(ThrottledError, match="Rate exceeded: the reserved concurrency is 1"):
+            call(host, "patient", how="not")
+        until.touch()
+        running.result()
+    assert "pid" in call(host, "patient", how="not")
+    host.reserve("patient", 0)
+    with pytest.raises(ThrottledError):
+        call(host, "patient", how="not")
+
+
+def test_more_events_than_the_machine_has_processes_for_wait(host: RuntimeHost) -> None:
+    with ThreadPoolExecutor(12) as threads:
+        said = list(threads.map(lambda i: call(host, "echo", say=i)["say"], range(48)))
+    assert said == list(range(48))
+    assert len(host.pids()["echo"]) <= MOST_PROCESSES
 
 
 @pytest.mark.parametrize(
@@ -103,7 +219,7 @@ def test_the_log_has_what_was_printed_between_start_and_report(host: RuntimeHost
         ("exit", "Runtime.ExitError", "exit status 3"),
         ("sleep", "Sandbox.Timedout", "Task timed out after 1.00 seconds"),
         ("grow", "Runtime.ExitError", "signal: killed"),
-        ("long", "Function.ResponseSizeTooLarge", "exceeded maximum"),
+        ("long", "Function.ResponseSizeTooLarge", "(7000002 bytes) exceeded maximum"),
     ],
 )
 def test_a_failure_is_told_as_on_lambda_and_the_next_event_is_served(
@@ -135,7 +251,7 @@ def test_an_idle_process_that_was_killed_is_replaced(host: RuntimeHost) -> None:
 def test_an_event_above_six_megabytes_is_refused(host: RuntimeHost) -> None:
     with pytest.raises(PayloadTooLargeError):
         host.invoke("echo", b" " * (6 * 2**20 + 1))
-    assert len(call(host, "echo", say="x" * 6_000_000)["say"]) == 6_000_000
+    assert len(call(host, "large", say="x" * 6_000_000)["say"]) == 6_000_000
 
 
 def test_close_leaves_no_process(host: RuntimeHost) -> None:

@@ -188,8 +188,8 @@ def test_a_decision_carries_challenger_propensity_and_the_other_entities(
     deliver(stack.wired(), record(1, rows))
     items = stack.items()
     score = small_model.model(1).scores(np.array([[900.0, 2, 5, 30]], np.float32))[0]
-    told = {"M": {"model": {"S": other.version}, "score": {"N": repr(float(score))}}}
-    assert all(item["challenger"] == told for item in items)
+    told = {"model": {"S": other.version}, "score": {"N": repr(float(score))}}
+    assert all(item["challenger"] == {"M": told | {"decision": item["decision"]}} for item in items)
     assert all(item["entities"] == {"M": {"terminal": {"S": "t1"}}} for item in items)
     assert {item["propensity"]["N"] for item in items} == {"0.5"}
     assert {item["decision"]["S"] for item in items} == {"approve", "block"}

@@ -1,31 +1,20 @@
 """The real template, through the overlay, in the emulator's CloudFormation."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from streamscore.local.overlay import PARAMETERS, localised
+from streamscore.local.deploy import create
+from streamscore.local.overlay import localised
 from streamscore.local.template import read_template
 
 ROOT = Path(__file__).resolve().parents[2]
+PROXY = "http://127.0.0.1:9/"
 
 
 def deployed(client: Callable[[str], Any], name: str, **parameters: str) -> dict[str, str]:
     """The outputs of the template's stack under this name."""
-    template = localised(read_template(ROOT / "template.yaml"), "http://127.0.0.1:9/")
-    cloudformation = client("cloudformation")
-    cloudformation.create_stack(
-        StackName=name,
-        TemplateBody=json.dumps(template),
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        Parameters=[
-            {"ParameterKey": key, "ParameterValue": value} for key, value in (PARAMETERS | parameters).items()
-        ],
-    )
-    stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    assert stack["StackStatus"] == "CREATE_COMPLETE", stack.get("StackStatusReason")
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    return create(client, name, localised(read_template(ROOT / "template.yaml"), PROXY), parameters)
 
 
 def test_the_template_deploys_with_every_output_but_the_http_url(client: Callable[[str], Any]) -> None:
@@ -50,7 +39,7 @@ def test_a_stream_that_is_there_already_is_used_and_none_is_made(client: Callabl
 
 
 def test_the_emulators_own_poller_sees_no_enabled_mapping() -> None:
-    local = localised(read_template(ROOT / "template.yaml"), "http://127.0.0.1:9/")
+    local = localised(read_template(ROOT / "template.yaml"), PROXY)
     for function in local["Resources"].values():
         for event in function["Properties"].get("Events", {}).values():
             assert event["Properties"]["Enabled"] is False, "a string or a parameter would count as true"

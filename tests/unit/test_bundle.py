@@ -1,5 +1,7 @@
 """A bundle is what its hashes say, or it is refused."""
 
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -66,17 +68,23 @@ def test_a_bundle_other_than_the_pointer_named_is_refused() -> None:
 
 
 def graph(
-    operator: str = "ReduceMean", domain: str = "", outputs: int = 1, external: bool = False, width: int = 4
+    operator: str = "ReduceMean",
+    domain: str = "",
+    outputs: int = 1,
+    external: bool = False,
+    width: int = 4,
+    **attributes: int,
 ) -> bytes:
     """A little graph that is nearly a model."""
     names = [f"p{n}" for n in range(outputs)]
-    nodes = [helper.make_node(operator, ["x"], [n], domain=domain) for n in names]
+    kind = TensorProto.INT64 if operator == "ArgMax" else TensorProto.FLOAT
+    nodes = [helper.make_node(operator, ["x"], [n], domain=domain, **attributes) for n in names]
     made = helper.make_model(
         helper.make_graph(
             nodes,
             "g",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, width])],
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in names],
+            [helper.make_tensor_value_info(n, kind, None) for n in names],
         ),
         opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("elsewhere", 1)],
         ir_version=10,
@@ -95,13 +103,19 @@ def graph(
     [
         (b"not a graph", "does not load"),
         (graph("Magic", domain="elsewhere"), "does not load"),
-        (graph(external=True), "does not load"),
+        (graph(external=True), "External data path"),
         (graph(outputs=2), "1 inputs, 2 outputs"),
-        (graph("Neg"), "not one float32 probability"),
-        (graph(width=3), "does not score"),
+        (graph("Neg"), "gives 8 scores for 2 rows"),
+        (graph("ArgMax", axis=1), "not a float32 probability each"),
+        (graph("ReduceMean"), "gives 1 scores for 2 rows"),
+        (graph("Identity", width=3), "does not score"),
     ],
 )
-def test_a_graph_that_is_not_a_score_of_these_features_is_refused(model: bytes, says: str) -> None:
+def test_a_graph_that_is_not_a_score_of_these_features_is_refused(
+    model: bytes, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.full(4, 0.01, np.float32).tofile("elsewhere.bin")  # what the graph with external weights asks for
     sealed = bundles.seal(msgspec.structs.replace(small_model.bundle(), model_sha256=bundles.sha256(model)))
     with pytest.raises(ModelRefusedError, match=says):
         Model.load(bundles.encode(sealed), model)

@@ -10,7 +10,7 @@ import msgspec
 from common.aws import RESERVE_MS
 from scoring.bus import BYTES_PER_CALL, ENTRIES_PER_CALL, Bus, detail
 from scoring.decisions import _ATTRIBUTES
-from scoring.items import Decision, to_item
+from scoring.items import Challenged, Decision, to_item
 from scoring.policy import Verdict
 from scoring.reasons import Reason
 
@@ -43,8 +43,7 @@ DECISION = Decision(
     trace=EXAMPLE["detail"]["trace"],
     source="stream",
     entities={"terminal": "T4"},
-    challenger="91c2d3e4f5a60718",
-    challenger_score=0.911,
+    challenger=Challenged("91c2d3e4f5a60718", 0.911, "block"),
 )
 
 

@@ -5,8 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from monitor import compare, sketch
-from monitor.sketch import Bins, Decided, Labelled, Layout
+from monitor import compare, decided, fared
+from monitor.bins import Bins
+from monitor.decided import Decided, DecidedSketch, Layout
+from monitor.labelled import Labelled, observe_labels
+from monitor.sketch import zero
 from scoring import bundle as bundles
 from scoring.bundle import Baseline, Bundle, Feature
 
@@ -32,14 +35,14 @@ BUNDLE = Bundle(
 SPREAD = np.linspace(0.0, 0.999, 400)
 
 
-def window(moved: np.ndarray) -> sketch.Sketch:
+def window(moved: np.ndarray) -> DecidedSketch:
     rows = Decided(
         np.column_stack([SPREAD, moved]),
         SPREAD,
         ["approve"] * 300 + ["block"] * 100,
         np.linspace(100, 500, 400),
     )
-    return sketch.observe(LAYOUT, rows)
+    return decided.observe(LAYOUT, rows)
 
 
 def test_features_come_by_falling_psi_and_the_moved_one_first() -> None:
@@ -59,36 +62,37 @@ def test_a_feature_that_goes_missing_is_named_by_its_share_and_its_psi() -> None
     moved = found.features[0]
     assert moved.name == "moved"
     assert moved.missing == pytest.approx(0.5, abs=0.01)
-    assert moved.missing_baseline == 0.0
+    assert moved.missing_reference == 0.0
     assert moved.psi > 1.0
 
 
 def test_the_alert_rate_and_the_latency_are_of_all_decisions() -> None:
     found = compare.compare(BUNDLE, window(SPREAD))
-    assert (found.decided, found.alert_rate, found.labels) == (400, 0.25, None)
+    assert (found.decided, found.alert_rate) == (400, 0.25)
     assert 300 <= found.latency_p50_ms <= 300 * 1.2
     assert 496 <= found.latency_p99_ms <= 496 * 1.2
 
 
 def test_labels_say_how_the_decisions_fared() -> None:
-    labels = sketch.observe_labels(
-        LAYOUT,
-        Labelled(
-            np.array([True, True, False, False]),
-            np.array([0.9, 0.2, 0.8, 0.1]),
-            ["block", "approve", "review", "approve"],
-        ),
+    labels = Labelled(
+        np.array([True, True, False, False]),
+        np.array([0.9, 0.2, 0.8, 0.1]),
+        ["block", "approve", "review", "approve"],
+        np.array([100.0, 25.5, 7.0, 3.0]),
     )
-    found = compare.compare(BUNDLE, window(SPREAD) + labels).labels
+    found = fared.fared([observe_labels(labels)])
     assert found is not None
     assert (found.labelled, found.positives) == (4, 2)
     assert (found.precision, found.recall, found.alert_rate) == (0.5, 0.5, 0.5)
     assert found.roc_auc.value == 0.75
     assert found.brier == pytest.approx((0.1**2 + 0.8**2 + 0.8**2 + 0.1**2) / 4, abs=1e-5)
+    assert found.rmse == pytest.approx(found.brier**0.5)
+    assert found.mae == pytest.approx((0.1 + 0.8 + 0.8 + 0.1) / 4, abs=1e-5)
+    assert (found.amount_caught, found.amount_missed, found.amount_flagged_wrongly) == (100.0, 25.5, 7.0)
 
 
 def test_an_empty_window_is_all_unknown_and_not_enough() -> None:
-    found = compare.compare(BUNDLE, sketch.zero(LAYOUT))
-    assert (found.decided, found.enough, found.labels) == (0, False, None)
+    found = compare.compare(BUNDLE, zero(LAYOUT))
+    assert (found.decided, fared.fared([])) == (0, None)
     assert all(math.isnan(row.psi) and not row.beyond_noise for row in (found.score, *found.features))
     assert math.isnan(found.latency_p50_ms)

@@ -52,7 +52,7 @@ def test_kolmogorov_smirnov_is_scipys_on_the_cells(pair: tuple[list[int], list[i
 
 def test_psi_noise_is_the_quantile_of_what_sampling_gives() -> None:
     cells, expected, actual = 12, 50_000, 800
-    bound = drift.psi_noise(cells, expected, actual)
+    bound = drift.psi_noise(cells, expected, actual, sigmas=3.0)
     by_scipy = stats.chi2.ppf(stats.norm.cdf(3.0), cells - 1) * (1 / expected + 1 / actual)
     assert bound == pytest.approx(by_scipy, rel=0.01)
     random = np.random.default_rng(7)

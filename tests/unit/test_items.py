@@ -66,13 +66,9 @@ def test_what_fits_is_whole_however_much_it_is():
 def test_what_is_not_known_has_no_attribute():
     bare = DECISION._replace(
         score=None, verdict=Verdict("approve", ()), absent="no_model", model=None, kept={}, trace=None,
-        entities={}, challenger=None, challenger_score=None,
+        entities={}, challenger=None,
     )  # fmt: skip
     item = to_item(bare)
     assert item["reasons"] == {"L": [{"S": "no_model"}]}
     unknown = {"score", "model", "kept", "trace", "entities", "challenger", "propensity", "rules", "cut"}
     assert not unknown & item.keys()
-
-
-def test_a_challenger_without_a_score_is_not_told():
-    assert "challenger" not in to_item(DECISION._replace(challenger_score=None))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scoring import judge as judges
+from scoring.items import Challenged
 from scoring.judge import Judge
 from scoring.model import Model
 from scoring.policy_file import parse
@@ -35,15 +36,38 @@ def test_a_challenger_scores_the_same_rows_and_decides_nothing() -> None:
     alone = Judge().judge(Serving(champion, "", None, POLICY), small_model.spec(), BATCH)
     both = Judge().judge(Serving(champion, "", challenger, POLICY), small_model.spec(), BATCH)
     assert (both.verdicts, both.reasons) == (alone.verdicts, alone.reasons)
-    assert both.challenger == challenger.version
-    assert [both.challenger_score(n) for n in (0, 1)] == challenger.scores(BATCH.features).tolist()
-    assert (alone.challenger, alone.challenger_score(0)) == (None, None)
+    as_champion = Judge().judge(Serving(challenger, "", None, POLICY), small_model.spec(), BATCH)
+    assert [both.shadow(n) for n in (0, 1)] == [
+        Challenged(challenger.version, score, verdict.decision)
+        for score, verdict in zip(challenger.scores(BATCH.features), as_champion.verdicts, strict=True)
+    ]
+    assert alone.shadow(0) is None
+
+
+def test_what_a_challenger_would_decide_obeys_rules_and_its_own_thresholds() -> None:
+    policy = parse(
+        f"[thresholds.{small_model.model(1).version}]\nreview = 0.0\nblock = 1.0\n"
+        '[[rule]]\nname = "r"\ndecision = "block"\nall = [{ feature = "amount", above = 800 }]'
+    )
+    serving = Serving(small_model.model(0), "", small_model.model(1), policy)
+    found = Judge().judge(serving, small_model.spec(), BATCH)
+    assert [found.verdicts[n].decision for n in (0, 1)] == ["block", "approve"]
+    assert [found.shadow(n).decision for n in (0, 1)] == ["block", "review"]
 
 
 def test_a_challenger_that_fails_disturbs_nothing() -> None:
     found = Judge().judge(Serving(small_model.model(0), "", dead(1), POLICY), small_model.spec(), BATCH)
-    assert (found.challenger, found.challenger_score(0)) == (None, None)
+    assert found.shadow(0) is None
     assert found.score(0) == small_model.model(0).scores(BATCH.features)[0]
+
+
+def test_a_row_the_challenger_gives_no_number_for_has_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    challenger = small_model.model(1)
+    monkeypatch.setattr(challenger, "raw_scores", lambda rows: np.array([np.nan, 0.5], np.float32))
+    serving = Serving(small_model.model(0), "", challenger, POLICY)
+    found = Judge().judge(serving, small_model.spec(), BATCH)
+    assert found.shadow(0) is None
+    assert found.shadow(1).score == 0.5
 
 
 def test_a_champion_that_fails_leaves_the_decision_to_the_fallback() -> None:

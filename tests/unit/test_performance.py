@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from monitor import performance, sketch
+from monitor import labelled, performance
+from monitor.labelled import LabelSketch, by_score, halves
 
 cases = st.lists(
     st.tuples(
@@ -20,23 +21,24 @@ cases = st.lists(
 Cases = list[tuple[bool, float]]
 
 
-def observed(rows: Cases) -> sketch.Sketch:
+def observed(rows: Cases) -> LabelSketch:
     labels = np.array([label for label, _ in rows])
     scores = np.array([score for _, score in rows], dtype=np.float64)
-    return sketch.observe_labels(sketch.BARE, sketch.Labelled(labels, scores, ["approve"] * len(rows)))
+    nothing = np.full(len(rows), np.nan)
+    return labelled.observe_labels(labelled.Labelled(labels, scores, ["approve"] * len(rows), nothing))
 
 
 @given(cases)
 def test_roc_auc_from_bins_is_within_its_stated_error_of_the_exact_one(rows: Cases) -> None:
     labels, scores = zip(*rows, strict=True)
-    binned = performance.roc_auc(*observed(rows).label_counts())
+    binned = performance.roc_auc(*by_score(observed(rows)))
     assert abs(binned.value - metrics.roc_auc_score(labels, scores)) <= binned.error + 1e-12
 
 
 @given(cases)
 def test_average_precision_from_bins_is_within_its_stated_error_of_the_exact_one(rows: Cases) -> None:
     labels, scores = zip(*rows, strict=True)
-    binned = performance.average_precision(*observed(rows).label_counts())
+    binned = performance.average_precision(*by_score(observed(rows)))
     assert abs(binned.value - metrics.average_precision_score(labels, scores)) <= binned.error + 1e-12
 
 
@@ -45,10 +47,10 @@ def test_brier_from_sums_is_the_exact_one_to_the_sums_resolution(rows: Cases) ->
     labels, scores = zip(*rows, strict=True)
     made = observed(rows)
     binned = performance.brier(
-        made.labelled,
+        len(rows),
         sum(labels),
-        made.part("label_score_squares").sum() / 2**20,
-        made.part("label_scores").reshape(2, -1)[1].sum() / 2**20,
+        made.part("score_squares").sum() / 2**20,
+        halves(made, "scores")[1].sum() / 2**20,
     )
     assert binned == pytest.approx(metrics.brier_score_loss(labels, scores), abs=1e-5)
 
@@ -58,7 +60,7 @@ def test_the_fine_grid_keeps_the_error_small_where_fraud_lives() -> None:
     labels = random.random(20_000) < 0.01
     scores = np.clip(1 / (1 + np.exp(-(random.normal(-5, 1.5, 20_000) + 3 * labels))), 0, 1)
     rows = list(zip(labels.tolist(), scores.tolist(), strict=True))
-    assert performance.roc_auc(*observed(rows).label_counts()).error < 0.01
+    assert performance.roc_auc(*by_score(observed(rows))).error < 0.01
 
 
 def test_without_both_classes_there_is_no_auc() -> None:

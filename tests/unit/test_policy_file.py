@@ -6,6 +6,7 @@ from common.errors import InvalidInputError
 from scoring.policy import FOREVER_MS, Value
 from scoring.policy_file import parse
 from scoring.rules import check
+from scoring.watch import DriftLimits, DriftWatch
 from streamscore.policies.published import forced
 from tests import small_model
 
@@ -120,12 +121,21 @@ block = 0.5
 [lists.x]
 values = ["a", { value = 1.5, until = 1970-01-01 }]
 [drift]
-psi = 0.2
+reference = "baseline"
+[drift.alert]
+psi = 0.25
+[performance]
+amount = "amount"
+[cost]
+per_million_usd = 25
 """)
     assert (policy.fallback, policy.control_share, policy.daily_review_capacity) == ("review", 0.02, 200)
     assert policy.thresholds["abc"].block == 0.5
     assert [(str(v.value), v.until_ms) for v in policy.lists["x"]] == [("a", FOREVER_MS), ("1.5", 86_400_000)]
-    assert float(policy.monitoring["drift"]["psi"]) == 0.2
+    watch = policy.monitoring
+    assert (watch.drift.reference, watch.drift.alert) == ("baseline", DriftLimits(psi=0.25))
+    assert watch.drift.retrain == DriftWatch().retrain
+    assert (watch.performance.amount, watch.cost.per_million_usd) == ("amount", 25.0)
     assert policy.force is None
     assert Value("a") == policy.lists["x"][0]
 

@@ -14,7 +14,7 @@ from scoring.reasons import TOP, explain
 from stream_features.spec import parse
 from streamscore.simulator import Scale, simulate, to_frame
 from streamscore.training.backfill import backfill
-from streamscore.training.train import forest
+from streamscore.training.estimators import forest
 from tests.tree_shap import by_definition, shapley
 
 SHIPPED = Path(__file__).parents[2] / "src" / "features.toml"

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +29,8 @@ from scoring.pointers import (
     policy_key,
 )
 from scoring.policy_file import parse
-from scoring.serving import MODEL_UNAVAILABLE, NO_MODEL, Pointers, Serving
+from scoring.serving import MODEL_UNAVAILABLE, NO_MODEL, Pointers, Serving, Shipped
+from streamscore.training.train import Trained
 from tests import small_model
 from tests.profiles import examples
 
@@ -49,8 +51,21 @@ def published() -> dict[str, dict[str, Version]]:
     for kind in found.values():
         kind["wrong"] = Version(kind["a"].version, "0" * 64)
         kind["absent"] = Version("0" * 16, "0" * 64)
+        kind["unserved"] = kind["absent"]
         kind["nothing"] = NOTHING
+    found["models"]["unserved"] = Version(
+        unserved().bundle.version, bundles.sha256(bundles.encode(unserved().bundle))
+    )
     return found
+
+
+@functools.cache
+def unserved() -> Trained:
+    """A whole model that asks for a feature which the spec here defines otherwise."""
+    made = small_model.trained(0)
+    first = msgspec.structs.replace(made.bundle.features[0], definition="0" * 16)
+    other = msgspec.structs.replace(made.bundle, features=(first, *made.bundle.features[1:]))
+    return Trained(bundles.seal(other), made.model, ())
 
 
 def policy_text(name: str) -> str:
@@ -65,6 +80,8 @@ def objects() -> dict[str, bytes]:
         found[bundle_key(made.bundle.version)] = bundles.encode(made.bundle)
         found[model_key(made.bundle.version)] = made.model
         found[policy_key(published()["policies"][name].version)] = policy_text(name).encode()
+    found[bundle_key(unserved().bundle.version)] = bundles.encode(unserved().bundle)
+    found[model_key(unserved().bundle.version)] = unserved().model
     return found
 
 
@@ -93,7 +110,13 @@ class World:
         return b"{" if key in self.broken else objects()[key]
 
     def pointers(self, jitter: Callable[[], float] = lambda: 0.0) -> Pointers:
-        return Pointers(self.read_pointers, self.read_object, SHIPPED, lambda: self.now_s, jitter)
+        return Pointers(
+            self.read_pointers,
+            self.read_object,
+            Shipped(small_model.spec(), SHIPPED),
+            lambda: self.now_s,
+            jitter,
+        )
 
     def point(self, name: str, to: str, before: str | None = None) -> None:
         kind = published()["policies" if name == POLICY else "models"]
@@ -115,7 +138,7 @@ def histories(draw: st.DrawFn) -> list[tuple[object, ...]]:
     """Mostly moves of one pointer, mostly looked at; now and then something breaks or mends."""
     often = draw(st.sampled_from([CHAMPION, CHALLENGER, POLICY]))
     names = st.sampled_from([often] * 4 + [CHAMPION, CHALLENGER, POLICY])
-    targets = st.sampled_from([*GOOD, *GOOD, "wrong", "absent", "nothing"])
+    targets = st.sampled_from([*GOOD, *GOOD, "wrong", "absent", "unserved", "nothing"])
     move = st.tuples(st.just("point"), names, targets, st.none() | targets)
     kinds = st.sampled_from(["models", "policies"])
     event = (
@@ -202,11 +225,25 @@ def check(serving: Serving, expected: dict[str, Version]) -> None:
     assert (serving.absent == "") == bool(champion)
 
 
-@pytest.mark.parametrize("to", ["wrong", "absent"])
+@pytest.mark.parametrize("to", ["wrong", "absent", "unserved"])
 def test_a_cold_start_on_a_bad_champion_takes_the_one_before(to: str) -> None:
     world = World()
     world.point(CHAMPION, to, before="b")
     assert versions(world.pointers().current())[0] == published()["models"]["b"].version
+
+
+def test_a_model_of_other_features_serves_only_where_there_is_no_other() -> None:
+    world = World()
+    world.point(CHAMPION, "unserved", before="absent")
+    following = world.pointers()
+    odd = published()["models"]["unserved"].version
+    assert versions(following.current())[0] == odd
+    world.point(CHAMPION, "wrong", before="unserved")
+    following.expire()
+    assert versions(following.current())[0] == odd
+    world.point(CHAMPION, "unserved", before="b")
+    following.expire()
+    assert versions(following.current())[0] == published()["models"]["b"].version
 
 
 def test_why_there_is_no_model() -> None:

@@ -1,24 +1,13 @@
 """template.yaml as SAM transforms it: `sam validate` passes a misspelt event property; these tests do not."""
 
-import functools
 import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streamscore.local.overlay import DIFFERENCES, localised
-from streamscore.local.template import read_template
+from tests.unit.transformed_template import ROOT, of_type, resources, source, transformed
 
-ROOT = Path(__file__).resolve().parents[2]
-TRANSFORM = """
-import json, sys
-from samtranslator.translator.transform import transform
-class NoManagedPolicies:
-    def load(self): return {}
-json.dump(transform(json.load(sys.stdin), {}, NoManagedPolicies()), sys.stdout)
-"""
 POLLING = {"Fn::If": ["IsPolling", True, False]}
 MAPPINGS = {
     "StreamFeaturesFunctionRecords": ("StreamFeaturesFunction", 601_200),
@@ -33,42 +22,6 @@ FUNCTIONS = {
     "MonitorScheduleFunction": ("monitor.schedule.handler", "monitor_schedule"),
 }
 TABLES = ("StateTable", "DecisionsTable", "MonitorTable")
-
-
-@functools.cache
-def source() -> dict[str, Any]:
-    return read_template(ROOT / "template.yaml")
-
-
-@functools.cache
-def resources() -> dict[str, Any]:
-    made: dict[str, Any] = transformed(source())["Resources"]
-    return made
-
-
-def transformed(
-    template: dict[str, Any], code: str = "s3://bucket/code.zip", layer: str = "s3://bucket/layer.zip"
-) -> dict[str, Any]:
-    """The template as CloudFormation gets it when code and layers lie there."""
-    uploaded = json.loads(json.dumps(template))
-    uploaded["Globals"]["Function"]["CodeUri"] = code
-    for name in ("RuntimeLayer", "OnnxLayer"):
-        uploaded["Resources"][name]["Properties"]["ContentUri"] = layer
-    done = subprocess.run(
-        [ROOT / ".tools/emulator/bin/python", "-c", TRANSFORM],
-        input=json.dumps(uploaded),
-        env={"AWS_DEFAULT_REGION": "eu-west-1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    made: dict[str, Any] = json.loads(done.stdout)
-    return made
-
-
-def of_type(kind: str) -> dict[str, Any]:
-    return {name: r["Properties"] for name, r in resources().items() if r["Type"] == kind}
 
 
 def statements() -> list[tuple[str, dict[str, Any]]]:
@@ -171,7 +124,12 @@ def test_actions_are_exact_and_never_a_scan() -> None:
 
 def test_only_actions_without_resources_are_granted_on_everything() -> None:
     everywhere = {a for _, s in statements() if s["Resource"] == "*" for a in actions(s)}
-    assert everywhere == {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams"}
+    assert everywhere == {
+        "cloudwatch:GetMetricData",
+        "dynamodb:ListStreams",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    }
 
 
 def test_pointers_are_read_by_their_three_names_and_are_no_resources() -> None:
@@ -260,6 +218,12 @@ def test_the_local_copy_differs_only_where_the_overlay_says() -> None:
         "OnnxLayer",
         "HttpApi",
         "HttpApiLogs",
+        "ApiFailingAlarm",
+        "BacklogShrinkingAlarm",
+        "DecisionsLateAlarm",
+        "EventsUnreadAlarm",
+        "Dashboard",
+        "MonthlyBudget",
     }
     assert set(source()["Outputs"]) - set(local["Outputs"]) == {"HttpApiUrl"}
     for function in local["Resources"].values():

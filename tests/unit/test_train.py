@@ -1,5 +1,6 @@
 """Training: ordered by time, missing values kept, proven, and the same twice."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,33 +16,39 @@ from scoring.bundle import Thresholds
 from scoring.model import Model
 from streamscore.training import bundles as folders
 from streamscore.training.baselines import baseline
-from streamscore.training.convert import prove, to_onnx
+from streamscore.training.classifier import Classifier, fit_classifier
+from streamscore.training.convert import graphs
+from streamscore.training.labelled import Table, read_table
+from streamscore.training.proof import prove
 from streamscore.training.split import DAY_MS, Windows, split
-from streamscore.training.train import Alerts, Recipe, Table, fit, propose, read_table, train
+from streamscore.training.thresholds import Alerts, propose
+from streamscore.training.train import Recipe, fit, train
 from tests import small_model
 
-SMALL = Recipe(estimator=RandomForestClassifier(10, random_state=0))
+SMALL = Recipe(small_model.WINDOWS, estimator=RandomForestClassifier(10, random_state=0))
 HALVES = Thresholds(review=0.5, block=0.9)
 
 
-def served(graph: bytes, rows: np.ndarray) -> np.ndarray:
-    return Model(small_model.bundle(), graph).raw_scores(rows)
+def converted(estimator: object, rows: np.ndarray, labels: np.ndarray) -> tuple[object, Callable]:
+    """What was fitted, and how ONNX Runtime scores rows with the best of its graphs."""
+    fitted = fit_classifier(Classifier(estimator), None, rows, labels)
+    return fitted, Model(small_model.bundle(), next(iter(graphs(fitted, rows.shape[1])))).raw_scores
 
 
 def test_the_same_input_gives_the_same_bundle_whatever_the_number_of_threads() -> None:
     many = RandomForestClassifier(10, random_state=0, n_jobs=2)
     one = fit(small_model.table(), small_model.spec(), SMALL)
-    two = fit(small_model.table(), small_model.spec(), Recipe(estimator=many))
+    two = fit(small_model.table(), small_model.spec(), Recipe(small_model.WINDOWS, estimator=many))
     assert one.bundle == two.bundle
     assert one.model == two.model
 
 
 def test_a_forest_scores_rows_with_missing_values_as_scikit_learn_does() -> None:
     rows = small_model.table()
-    forest = RandomForestClassifier(20, random_state=1).fit(rows.features, rows.labels)
+    forest, served = converted(RandomForestClassifier(20, random_state=1), rows.features, rows.labels)
     holes = small_model.table(seed=5).features
     holes[np.random.default_rng(0).random(holes.shape) < 0.3] = np.nan
-    difference = forest.predict_proba(holes)[:, 1] - served(to_onnx(forest, 4), holes)
+    difference = forest.predict_proba(holes)[:, 1] - served(holes)
     assert np.abs(difference).max() < 1e-6
 
 
@@ -50,17 +57,15 @@ def test_a_forest_splits_between_neighbouring_floats_where_scikit_learn_does(low
     rows = np.repeat(np.array([[low], [np.nextafter(low, np.float32(np.inf))]], np.float32), 40, axis=0)
     rows = np.hstack([rows, np.zeros((80, 3), np.float32)])
     labels = np.arange(80) >= 40
-    forest = RandomForestClassifier(5, random_state=0, max_features=None).fit(rows, labels)
-    assert (served(to_onnx(forest, 4), rows) == forest.predict_proba(rows)[:, 1]).all()
+    forest, served = converted(RandomForestClassifier(5, random_state=0, max_features=None), rows, labels)
+    assert (served(rows) == forest.predict_proba(rows)[:, 1]).all()
 
 
 def test_a_tree_without_a_split_is_a_constant() -> None:
     rows = small_model.table(rows=200)
-    forest = RandomForestClassifier(3, max_depth=1, min_samples_leaf=150, random_state=0)
-    forest.fit(rows.features, rows.labels)
-    assert np.allclose(
-        served(to_onnx(forest, 4), rows.features), forest.predict_proba(rows.features)[:, 1], atol=1e-6
-    )
+    stumps = RandomForestClassifier(3, max_depth=1, min_samples_leaf=150, random_state=0)
+    forest, served = converted(stumps, rows.features, rows.labels)
+    assert np.allclose(served(rows.features), forest.predict_proba(rows.features)[:, 1], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [LogisticRegression, HistGradientBoostingClassifier])
@@ -101,7 +106,7 @@ def test_train_comes_before_the_gap_and_the_gap_before_test() -> None:
 
 def test_a_short_history_is_divided_and_says_so() -> None:
     times = np.arange(0, 10 * DAY_MS, DAY_MS // 4)
-    parts = split(times, Windows())
+    parts = split(times, small_model.WINDOWS)
     assert parts.train(times).sum() > 2 * parts.test(times).sum() > 0
     assert "too short for a gap of 7 days" in parts.notes[0]
 

@@ -18,6 +18,9 @@ DEPLOYED = {
 }
 
 
+TABLE = {"EventSourceArn": "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/x"}
+
+
 def test_every_setting_is_read() -> None:
     declared = {
         "StartingPosition": "TRIM_HORIZON",
@@ -40,14 +43,42 @@ def test_what_is_not_set_has_lambdas_default() -> None:
     mapping = read_mapping("M", {}, {**DEPLOYED, "DestinationConfig": {}})
     assert mapping.rules == Rules(batch_size=100, max_retries=None, max_age_ms=None)
     assert mapping.failure_bucket is None
+    assert (mapping.starts, mapping.enabled) == ("TRIM_HORIZON", True)
+
+
+def test_a_mapping_may_start_at_a_moment_or_with_what_comes_next() -> None:
+    at = {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1_700_000_000.5}
+    assert read_mapping("M", at, DEPLOYED).starts_at_ms == 1_700_000_000_500
+    assert read_mapping("M", {"StartingPosition": "LATEST"}, DEPLOYED | TABLE).starts == "LATEST"
 
 
 @pytest.mark.parametrize(
     ("declared", "deployed", "words"),
     [
         ({"BatchSize": {"Ref": "Size"}}, {}, "M: BatchSize must be a number"),
-        ({"ParallelizationFactor": 2}, {}, "ParallelizationFactor must be 1"),
-        ({"StartingPosition": "LATEST"}, {}, "TRIM_HORIZON only"),
+        ({"ParallelizationFactor": 2}, {}, "ParallelizationFactor must be 1.*one lane a shard"),
+        (
+            {"ParallelizationFactor": 2, "TumblingWindowInSeconds": 60},
+            {},
+            "a tumbling window allows no other",
+        ),
+        ({"ParallelizationFactor": 11}, {}, "from 1 to 10"),
+        ({"BatchSize": 0}, {}, "BatchSize must be from 1 to 10000"),
+        ({"BatchSize": 10_001}, {}, "BatchSize must be from 1 to 10000"),
+        ({"BatchSize": True}, {}, "BatchSize must be a number"),
+        ({"MaximumBatchingWindowInSeconds": 301}, {}, "from 0 to 300"),
+        ({"MaximumRetryAttempts": -2}, {}, "from -1 to 10000"),
+        ({"MaximumRecordAgeInSeconds": 59}, {}, "-1 .* or at least 60"),
+        ({"MaximumRecordAgeInSeconds": 604_801}, {}, "from -1 to 604800"),
+        ({"TumblingWindowInSeconds": 901}, {}, "from 0 to 900"),
+        ({"FunctionResponseTypes": ["ReportFailures"]}, {}, "knows ReportBatchItemFailures"),
+        ({"StartingPosition": "NOW"}, {}, "StartingPosition must be one of.*AT_TIMESTAMP"),
+        ({"StartingPosition": "AT_TIMESTAMP"}, {}, "needs StartingPositionTimestamp"),
+        ({"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 9e9}, {}, "in the future"),
+        ({"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1}, TABLE, "one of.*LATEST"),
+        ({"FilterCriteria": {"Filters": [{"Pattern": "{}"}] * 6}}, {}, "6 filters; AWS takes 5"),
+        ({"FilterCriteria": {"Filters": [{"Pattern": '{"partitionKey":["a"]}'}]}}, {}, "under `data` only"),
+        ({"FilterCriteria": {"Filters": [{"Pattern": '{"data":["a"]}'}]}}, {}, "under `data` only"),
         ({"FilterCriteria": {"Filters": [{"Pattern": "{"}]}}, {}, "not JSON"),
         ({}, {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:x"}}}, "S3 only"),
     ],

@@ -5,11 +5,21 @@ from typing import Any
 
 import pytest
 
-from streamscore.local.delivery import Deliver, Failed, FailedFrom, Record, Reply, Rules, Succeeded
+from streamscore.local.delivery import (
+    Deliver,
+    Failed,
+    FailedFrom,
+    Record,
+    Refused,
+    Reply,
+    Rules,
+    Succeeded,
+)
 from streamscore.local.function_process import Outcome
 from streamscore.local.replies import read_reply
 
 BATCH = Deliver(tuple(Record(sequence, 0, b"{}") for sequence in ("10", "11", "12")))
+MALFORMED = Failed(errored=False)
 REPORTING = Rules(reports_failures=True)
 
 
@@ -27,25 +37,31 @@ def reported(*identifiers: Any) -> dict[str, Any]:
         (reported("12"), FailedFrom(2)),
         (reported("12", "11"), FailedFrom(1)),
         (reported("10"), FailedFrom(0)),
-        (reported(""), Failed()),
-        (reported(None), Failed()),
-        (reported("13"), Failed()),
-        (reported("12", "13"), Failed()),
-        (reported(12), Failed()),
-        (reported(["12"]), Failed()),
-        ({"batchItemFailures": [{"id": "12"}]}, Failed()),
-        ({"batchItemFailures": ["12"]}, Failed()),
-        ({"batchItemFailures": "12"}, Failed()),
-        ("all good", Failed()),
-        ([], Failed()),
+        (reported(""), MALFORMED),
+        (reported(None), MALFORMED),
+        (reported("13"), MALFORMED),
+        (reported("12", "13"), MALFORMED),
+        (reported(12), MALFORMED),
+        (reported(["12"]), MALFORMED),
+        ({"batchItemFailures": [{"id": "12"}]}, MALFORMED),
+        ({"batchItemFailures": ["12"]}, MALFORMED),
+        ({"batchItemFailures": "12"}, MALFORMED),
+        ("all good", MALFORMED),
+        ([], MALFORMED),
     ],
 )
 def test_a_reply_of_a_function_that_reports(reply: Any, meaning: Reply) -> None:
     assert read_reply(REPORTING, BATCH, Outcome(json.dumps(reply).encode(), failed=False)) == meaning
 
 
-def test_a_reply_that_is_not_json_fails_everything() -> None:
-    assert read_reply(REPORTING, BATCH, Outcome(b"{", failed=False)) == Failed()
+@pytest.mark.parametrize("payload", [b"{", b"\xff", b"[" * 100_000, b"1" * 5000])
+def test_a_reply_that_is_not_json_fails_everything(payload: bytes) -> None:
+    assert read_reply(REPORTING, BATCH, Outcome(payload, failed=False)) == MALFORMED
+
+
+def test_what_lambda_did_not_run_has_not_failed() -> None:
+    throttled = Outcome(b"Rate exceeded", failed=True, refused=True)
+    assert read_reply(REPORTING, BATCH, throttled) == Refused()
 
 
 def test_a_function_error_fails_everything_whatever_its_document_says() -> None:
@@ -63,8 +79,9 @@ def test_a_mapping_without_reports_ignores_them() -> None:
         ({"state": {"n": 1}}, False, Succeeded(b'{"n": 1}')),
         ({"state": {"n": 1}, **reported("11")}, False, FailedFrom(1, b'{"n": 1}')),
         ({"state": {"n": 1}, **reported("10")}, False, FailedFrom(0, None)),
-        ({}, False, Failed()),
-        (reported(), False, Failed()),
+        ({}, False, MALFORMED),
+        (reported(), False, MALFORMED),
+        ({"state": "text"}, False, MALFORMED),
         ({}, True, Succeeded()),
     ],
 )

@@ -1,6 +1,7 @@
 """The state machine of a shard: AWS's rules one by one, then what must hold whatever functions reply."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -21,7 +22,11 @@ from streamscore.local.delivery import (
     Wait,
     Window,
 )
+from streamscore.local.function_process import Outcome
+from streamscore.local.replies import read_reply
 from streamscore.local.shard import MAX_EVENT_BYTES, Shard
+from tests.oracle_mapping import Told as Expected
+from tests.oracle_mapping import deliveries
 
 NOW_MS = 1_000_000
 
@@ -136,6 +141,29 @@ def test_a_refused_invocation_costs_no_attempt() -> None:
     assert not isinstance(next_of(shard, now_ms), GiveUp)
 
 
+def test_a_refused_invocation_is_given_up_when_it_is_too_old_as_one_never_made() -> None:
+    shard = shard_with(Rules(max_age_ms=60_000, max_retries=0), records(1))
+    next_of(shard)
+    shard.settle(Refused(), NOW_MS)
+    action = next_of(shard, NOW_MS + 60_001)
+    assert action == GiveUp(tuple(records(1)), "RecordAgeExceeded", invocations=0)
+
+
+@pytest.mark.parametrize(
+    ("reply", "errored"), [(Failed(), True), (Failed(errored=False), False), (FailedFrom(0), False)]
+)
+def test_what_is_given_up_says_how_often_it_was_tried_and_whether_by_an_error(
+    reply: Reply, errored: bool
+) -> None:
+    shard = shard_with(Rules(max_retries=1), records(2))
+    for now_ms in (NOW_MS, NOW_MS + 25):
+        next_of(shard, now_ms)
+        shard.settle(reply, now_ms)
+    action = next_of(shard, NOW_MS + 75)
+    assert isinstance(action, GiveUp)
+    assert (action.invocations, action.errored) == (2, errored)
+
+
 def test_records_above_the_age_are_given_up_and_younger_ones_are_not() -> None:
     given_records = [*records(2, NOW_MS - 60_001), *records(2, NOW_MS - 60_000, first=2)]
     shard = shard_with(Rules(max_age_ms=60_000), given_records)
@@ -240,7 +268,22 @@ arrivals = st.lists(st.sampled_from([0, 1, 999, 1000, 70_000]), min_size=1, max_
 mishaps = st.lists(st.sampled_from(["ok", "fail", "refuse", "report 0", "report 1", "report 5"]), max_size=60)
 
 
-def run(rules: Rules, gaps_ms: list[int], replies: list[str], kills: set[int] | None = None) -> Told:
+ODD_REPLIES = [
+    b"",
+    b"null",
+    b"{}",
+    b'{"batchItemFailures":[]}',
+    b'{"batchItemFailures":[{"itemIdentifier":""}]}',
+    b'{"batchItemFailures":[{"itemIdentifier":"0003"}],"state":{}}',
+    b'{"batchItemFailures":[{"itemIdentifier":"nobody"}],"state":{"n":1}}',
+    b'{"state":[1]}',
+    b'{"state":{"big":"' + b"x" * 2**20 + b'"}}',
+]
+
+
+def run(
+    rules: Rules, gaps_ms: list[int], replies: Sequence[str | bytes], kills: set[int] | None = None
+) -> Told:
     """Drive a shard to its end: replies as listed, then successes; at the steps in `kills` it restarts."""
     told, now_ms, script, kills = Told(), NOW_MS, iter(replies), kills or set()
     source, at_ms = [], NOW_MS - 100_000
@@ -257,7 +300,7 @@ def run(rules: Rules, gaps_ms: list[int], replies: list[str], kills: set[int] | 
                 told.delivered.append(numbers(action))
                 if action.window:
                     told.states.append((action.window, action.final))
-                reply = reply_of(next(script, "ok"), action)
+                reply = reply_of(rules, next(script, "ok"), action)
                 shard.settle(reply, now_ms)
                 told.succeeded += numbers(action)[: taken(reply, action)]
             case GiveUp():
@@ -277,7 +320,9 @@ def run(rules: Rules, gaps_ms: list[int], replies: list[str], kills: set[int] | 
     return told
 
 
-def reply_of(word: str, action: Deliver) -> Reply:
+def reply_of(rules: Rules, word: str | bytes, action: Deliver) -> Reply:
+    if isinstance(word, bytes):
+        return read_reply(rules, action, Outcome(word, failed=False))
     if word.startswith("report") and int(word[7:]) < len(action.records):
         return FailedFrom(int(word[7:]))
     return {"fail": Failed(), "refuse": Refused()}.get(word, Succeeded(b"{}"))
@@ -304,6 +349,14 @@ def test_every_record_succeeds_or_is_given_up_once_and_in_order(
     assert told.checkpoints == sorted(told.checkpoints)
     if rules.max_retries is None and rules.max_age_ms is None:
         assert told.given_up == []
+
+
+@given(rules_strategy, arrivals, st.lists(st.binary() | st.sampled_from(ODD_REPLIES), max_size=60))
+def test_no_reply_whatever_it_says_stops_a_shard_or_costs_a_record(
+    rules: Rules, gaps_ms: list[int], payloads: list[bytes]
+) -> None:
+    told = run(rules, gaps_ms, payloads)
+    assert sorted(told.succeeded + told.given_up) == list(range(len(gaps_ms)))
 
 
 @given(rules_strategy, arrivals, mishaps)
@@ -334,3 +387,34 @@ def test_windows_open_in_order_and_each_ends_with_one_successful_final_invocatio
     for (window, was_final), (later, final) in itertools.pairwise(states):
         if later.start_ms > window.start_ms:
             assert was_final and not final
+
+
+@given(
+    st.builds(
+        Rules,
+        batch_size=st.integers(1, 6),
+        bisects=st.booleans(),
+        reports_failures=st.booleans(),
+        max_retries=st.integers(0, 3),
+    ),
+    st.integers(1, 20),
+    st.sets(st.integers(0, 19)),
+    st.booleans(),
+)
+def test_a_function_that_never_takes_some_records_is_invoked_as_the_oracle_says(
+    rules: Rules, count: int, poison: set[int], reports: bool
+) -> None:
+    shard, now_ms, told = shard_with(rules, records(count)), NOW_MS, Expected()
+    while not shard.empty:
+        match action := shard.next(now_ms, at_tip=True):
+            case Deliver():
+                told.delivered.append(numbers(action))
+                bad = [i for i, number in enumerate(numbers(action)) if number in poison]
+                failure = FailedFrom(bad[0]) if bad and reports else Failed()
+                unheard = reports and not rules.reports_failures
+                shard.settle(failure if bad and not unheard else Succeeded(), now_ms)
+            case GiveUp():
+                told.given_up.append(numbers(action))
+                shard.given_up()
+        now_ms += 1000
+    assert told == deliveries(list(range(count)), rules, poison, reports)

@@ -1,0 +1,135 @@
+"""What of a comparison is drift: past a threshold of the policy, and beyond what sampling explains. Pure."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from monitor.compare import Comparison, Row
+from scoring.watch import DriftWatch
+
+PSI, MEAN, STD = "psi", "mean", "std"
+MISSING, OUT_OF_RANGE = "missing", "out_of_range"
+PREDICTION_RATE, LABEL_RATE, ROC_AUC = "prediction_rate", "label_rate", "roc_auc"
+SCORE = "score"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that changed: `value` of `kind` is past its threshold and beyond `noise`.
+
+    `baseline` and `now` are what it changed from and to: means (psi, mean), standard deviations (std),
+    shares, ROC AUC. `name` is a feature, or `score`. `retrain` says that it is past that threshold too.
+    `since` and `until` bound the windows, or the days, in which it was seen.
+    """
+
+    name: str
+    kind: str
+    value: float
+    noise: float
+    baseline: float
+    now: float
+    psi: float
+    retrain: bool
+    since: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a look at a model found; `judged` is False where there was too little to speak of drift."""
+
+    judged: bool
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features that drifted, once each, worst first."""
+        return tuple(dict.fromkeys(f.name for f in self.findings if f.name != SCORE))
+
+    @property
+    def score_drifted(self) -> bool:
+        """Whether what the model predicts, or the share of positives among labels, changed."""
+        return any(f.name == SCORE and f.kind != ROC_AUC for f in self.findings)
+
+    @property
+    def performance_dropped(self) -> bool:
+        """Whether ROC AUC fell."""
+        return any(f.kind == ROC_AUC for f in self.findings)
+
+    @property
+    def retrain(self) -> bool:
+        """Whether retraining is advised: not for what came by way of a broken feed, which is to be mended."""
+        broken = {f.name for f in self.findings if f.kind in {MISSING, OUT_OF_RANGE}}
+        return any(f.retrain and f.name not in broken for f in self.findings)
+
+
+def drift_verdict(watch: DriftWatch, comparisons: Sequence[tuple[Comparison, str, str]]) -> Verdict:
+    """The verdict on comparisons of stretches (since, until), the whole first; one thing found in several
+    counts once, as it stood out most. Only the whole advises retraining: a few windows pass.
+    """
+    judged = [(n == 0, *each) for n, each in enumerate(comparisons) if is_enough(watch, each[0])]
+    found: dict[tuple[str, str], Finding] = {}
+    for is_whole, comparison, since, until in judged:
+        for seen in _findings(watch, comparison, since, until):
+            finding = seen if is_whole else replace(seen, retrain=False)
+            key = (finding.name, finding.kind)
+            if key not in found or _ahead(finding, found[key]):
+                found[key] = finding
+    return Verdict(bool(judged), tuple(sorted(found.values(), key=_worst_first)))
+
+
+def is_enough(watch: DriftWatch, comparison: Comparison) -> bool:
+    """Whether there are decisions enough, now and in the reference."""
+    return min(comparison.decided, comparison.reference_decided) >= watch.min_decisions
+
+
+def _findings(watch: DriftWatch, comparison: Comparison, since: str, until: str) -> Iterator[Finding]:
+    for row in comparison.rows:
+        if row.comparable:
+            for kind, value, noise, baseline, now in _measures(row):
+                if value > noise and value > getattr(watch.alert, kind):
+                    retrain = value > getattr(watch.retrain, kind)
+                    yield Finding(row.name, kind, value, noise, baseline, now, row.psi, retrain, since, until)
+    then, now = comparison.prediction_rate_reference, comparison.prediction_rate
+    if abs(now - then) > comparison.prediction_rate_noise:
+        factor = factor_of(then, now)
+        if factor > watch.alert.prediction_rate:
+            retrain = factor > watch.retrain.prediction_rate
+            noise = comparison.prediction_rate_noise
+            psi = comparison.score.psi
+            yield Finding(SCORE, PREDICTION_RATE, factor, noise, then, now, psi, retrain, since, until)
+
+
+def _measures(row: Row) -> Iterable[tuple[str, float, float, float, float]]:
+    """(kind, value, noise, before, now), each value in its threshold's unit."""
+    missing = abs(row.missing - row.missing_reference)
+    outside = abs(row.out_of_range - row.out_of_range_reference)
+    return (
+        (PSI, row.psi, row.psi_noise, row.mean_reference, row.mean),
+        (MEAN, abs(row.mean_shift), row.mean_noise, row.mean_reference, row.mean),
+        (STD, factor_of(1.0, row.std_ratio), row.std_noise, row.std_reference, row.std),
+        (MISSING, missing, row.missing_noise, row.missing_reference, row.missing),
+        (OUT_OF_RANGE, outside, row.out_of_range_noise, row.out_of_range_reference, row.out_of_range),
+    )
+
+
+def factor_of(then: float, now: float) -> float:
+    """By what factor it changed, up or down; infinite from or to nothing, NaN where one is not known.
+
+    >>> factor_of(0.02, 0.01), factor_of(0.0, 0.0)
+    (2.0, 1.0)
+    """
+    if math.isnan(then) or math.isnan(now):
+        return math.nan
+    low, high = sorted((then, now))
+    if low <= 0:
+        return math.inf if high > 0 else 1.0
+    return high / low
+
+
+def _ahead(one: Finding, other: Finding) -> bool:
+    return (one.retrain, one.value) > (other.retrain, other.value)
+
+
+def _worst_first(finding: Finding) -> tuple[float, str, str]:
+    return (-finding.psi if not math.isnan(finding.psi) else 0.0, finding.name, finding.kind)

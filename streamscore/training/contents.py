@@ -1,0 +1,40 @@
+"""What a bundle says of its features and of the rows it was made from."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from scoring.bundle import Feature, Period
+from stream_features.spec import Spec
+from streamscore.training.baselines import baseline
+from streamscore.training.labelled import Floats, Table
+
+
+def features(spec: Spec, learn: Floats, check: Floats) -> tuple[Feature, ...]:
+    """Medians of what trained the model; baselines of the test, as the score's is: it is the latest, and its
+    windows have filled, where a short history's train rows still count up and would look like drift.
+    """
+    columns = zip(spec.feature_names, spec.definition_hashes, learn.T, check.T, strict=True)
+    return tuple(
+        Feature(name=name, definition=definition, median=_median(learned), baseline=baseline(name, checked))
+        for name, definition, learned, checked in columns
+    )
+
+
+def _median(column: Floats) -> float | None:
+    """The lower median: a value that occurred, so a feature of whole numbers keeps to them."""
+    known = column[~np.isnan(column)]
+    return float(str(np.quantile(known, 0.5, method="lower"))) if known.size else None
+
+
+def period(table: Table, since_ms: int, until_ms: int) -> Period:
+    """The rows of a window."""
+    return Period(
+        since=iso(since_ms), until=iso(until_ms), rows=len(table.times), positives=int(table.labels.sum())
+    )
+
+
+def iso(time_ms: int) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,116 @@
+"""Alarms in the emulator: a data point moves an alarm, and the alarm tells the machines' queue."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from streamscore.local import stack as stacks
+
+PAGED = {"AlarmDescription": [{"prefix": "Now: "}]}
+
+
+@pytest.fixture(autouse=True)
+def nothing_told_yet(stack: stacks.Stack) -> Iterator[None]:
+    """A new stack tells first that nearly everything is well."""
+    told(stack)
+    yield
+    told(stack)
+
+
+def told(stack: stacks.Stack, queue: str | None = None) -> list[str]:
+    """What the topic told since it was last asked."""
+    sqs, url = stack.client("sqs"), queue or stack.outputs["AlarmQueueUrl"]
+    bodies = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            bodies.append(message["Body"])
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return bodies
+
+
+def moves(bodies: list[str]) -> list[tuple[str, str]]:
+    """Which alarms went where, by logical id."""
+    found = [json.loads(body) for body in bodies]
+    return [(alarm["AlarmName"].split("-")[2], alarm["NewStateValue"]) for alarm in found]
+
+
+def emit(stack: stacks.Stack, name: str, value: float, namespace: str = "streamscore", **of: str) -> None:
+    dimensions = [{"Name": key, "Value": given} for key, given in of.items()]
+    datum = {"MetricName": name, "Dimensions": dimensions, "Value": value}
+    stack.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum])
+
+
+def test_one_record_in_quarantine_reaches_the_queue(stack: stacks.Stack) -> None:
+    emit(stack, "RecordsQuarantined", 1, service="stream_features", stage="dev")
+    (body,) = told(stack)
+    assert moves([body]) == [("RecordsQuarantinedAlarm", "ALARM")]
+    assert json.loads(body)["AlarmDescription"].startswith("Today: ")
+
+
+def test_the_api_and_the_stream_have_alarms_of_their_own(stack: stacks.Stack) -> None:
+    emit(stack, "ModelRejected", 1, service="scoring_api", stage="dev")
+    assert moves(told(stack)) == [("ApiModelRejectedAlarm", "ALARM")]
+
+
+def test_another_stages_trouble_is_not_ours(stack: stacks.Stack) -> None:
+    emit(stack, "PolicyRefused", 1, service="scoring", stage="prod")
+    assert told(stack) == []
+
+
+def test_late_features_are_told_once_by_the_composite_alarm(stack: stacks.Stack) -> None:
+    cloudwatch = stack.client("cloudwatch")
+    behind = [
+        alarm["AlarmName"]
+        for page in cloudwatch.get_paginator("describe_alarms").paginate()
+        for alarm in page["MetricAlarms"]
+        if "BehindAlarm" in alarm["AlarmName"] and "Monitor" not in alarm["AlarmName"]
+    ]
+    assert len(behind) == 2
+    for name in behind:
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
+    assert moves(told(stack)) == [("DecisionsLateAlarm", "ALARM")]
+    for name in behind:
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="a test")
+    assert moves(told(stack)) == [("DecisionsLateAlarm", "OK")]
+
+
+def test_a_pager_may_subscribe_to_what_cannot_wait(stack: stacks.Stack) -> None:
+    sqs, sns = stack.client("sqs"), stack.client("sns")
+    url = sqs.create_queue(QueueName="pager")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {"FilterPolicyScope": "MessageBody", "FilterPolicy": json.dumps(PAGED)}
+    sns.subscribe(
+        TopicArn=stack.outputs["AlarmTopicArn"],
+        Protocol="sqs",
+        Endpoint=arn,
+        Attributes=policy | {"RawMessageDelivery": "true"},
+    )
+    emit(stack, "ScoresMissing", 3, service="scoring", stage="dev")
+    (undelivered,) = [q for q in sqs.list_queues()["QueueUrls"] if "UndeliveredQueue" in q]
+    lies = {"QueueName": undelivered.rsplit("/", 1)[1]}
+    emit(stack, "ApproximateNumberOfMessagesVisible", 1, "AWS/SQS", **lies)
+    assert moves(told(stack)) == [("ScoresMissingAlarm", "ALARM"), ("UndeliveredAlarm", "ALARM")]
+    assert moves(told(stack, url)) == [("ScoresMissingAlarm", "ALARM")]
+
+
+def test_the_bus_tells_what_drifted(stack: stacks.Stack) -> None:
+    detail: dict[str, Any] = {
+        "model": "91c2d3e4f5a60718",
+        "since": "2026-11-28T10:00:00Z",
+        "until": "2026-11-28T11:00:00Z",
+        "text": "amount: PSI 0.41",
+    }
+    entry = {
+        "EventBusName": stack.outputs["EventBusName"],
+        "Source": "streamscore",
+        "DetailType": "DriftFound",
+        "Detail": json.dumps(detail),
+    }
+    stack.client("events").put_events(Entries=[entry])
+    (body,) = told(stack)
+    assert body.strip('"') == (
+        "Today: drift in model 91c2d3e4f5a60718 between 2026-11-28T10:00:00Z and 2026-11-28T11:00:00Z. "
+        "amount: PSI 0.41"
+    )

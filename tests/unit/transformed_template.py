@@ -1,0 +1,54 @@
+"""template.yaml as CloudFormation gets it, for the tests that read it."""
+
+import functools
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from streamscore.local.template import read_template
+
+ROOT = Path(__file__).resolve().parents[2]
+TRANSFORM = """
+import json, sys
+from samtranslator.translator.transform import transform
+class NoManagedPolicies:
+    def load(self): return {}
+json.dump(transform(json.load(sys.stdin), {}, NoManagedPolicies()), sys.stdout)
+"""
+
+
+@functools.cache
+def source() -> dict[str, Any]:
+    return read_template(ROOT / "template.yaml")
+
+
+@functools.cache
+def resources() -> dict[str, Any]:
+    made: dict[str, Any] = transformed(source())["Resources"]
+    return made
+
+
+def transformed(
+    template: dict[str, Any], code: str = "s3://bucket/code.zip", layer: str = "s3://bucket/layer.zip"
+) -> dict[str, Any]:
+    """The template as CloudFormation gets it when code and layers lie there."""
+    uploaded = json.loads(json.dumps(template))
+    uploaded["Globals"]["Function"]["CodeUri"] = code
+    for name in ("RuntimeLayer", "OnnxLayer"):
+        uploaded["Resources"][name]["Properties"]["ContentUri"] = layer
+    done = subprocess.run(
+        [ROOT / ".tools/emulator/bin/python", "-c", TRANSFORM],
+        input=json.dumps(uploaded),
+        env={"AWS_DEFAULT_REGION": "eu-west-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    made: dict[str, Any] = json.loads(done.stdout)
+    return made
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    return {name: r["Properties"] for name, r in resources().items() if r["Type"] == kind}
