@@ -1,4 +1,4 @@
-"""A report of made-up decisions, windows and meters: two months of labels, a shifted feature, hostile names."""
+"""A report of made-up decisions, windows and meters: two months of labels, a shifted feature, odd names."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,17 @@ import numpy as np
 from common.metrics import BY_NAME
 from monitor import baseline, images
 from monitor.cost import cost
-from monitor.sketch import Decided as Columns
-from monitor.sketch import Labelled, Sketch, observe, observe_labels
+from monitor.decided import Decided as Columns
+from monitor.decided import Layout, observe
+from monitor.labelled import Labelled, observe_labels
+from monitor.look import Read, Subject, look
+from monitor.tally import Stored, Who
+from monitor.tally import Tally as Counted
+from monitor.watching import Seen, Watched
 from scoring.items import Decision
 from scoring.policy import Action, Verdict
 from scoring.reasons import Reason
+from scoring.watch import Watch
 from streamscore.decided.stored import Decided
 from streamscore.demo.checks import Check, Parity
 from streamscore.report import watched
@@ -33,7 +39,8 @@ def decided(at: int, score: float | None = 0.5, **given: object) -> Decided:
     made = Decision(
         id=f"e{at}", entity="c1", event_time_ms=arrival_ms, arrival_ms=arrival_ms,
         scored_at_ms=arrival_ms + 100 + at % 50 * 40, score=score,
-        verdict=Verdict(action, (HOSTILE,) if at % 7 == 0 else ()), reasons=(reason,) if action != "approve" else (),
+        verdict=Verdict(action, (HOSTILE,) if at % 7 == 0 else ()),
+        reasons=(reason,) if action != "approve" else (),
         absent="" if score is not None else "no_model", model="m1" if score is not None else None, policy="p",
         spec_sha="s", features=b"", kept={}, trace=None, source="stream",
     )  # fmt: skip
@@ -51,22 +58,27 @@ def some_decided(count: int) -> Iterator[Decided]:
 
 
 def some_drift(count: int = 4) -> Drift:
-    """The bundle's one feature, twice as large from the third window on."""
+    """The bundle's one feature, twice as large from the third window on; a challenger beside it."""
     bundle = make_bundle()
     layout = baseline.layout_of(bundle)
-    windows = []
-    for number in range(count):
-        values = amounts(500, number) * (2.0 if number >= 2 else 1.0)
-        values[:5] = np.nan
-        scores = np.clip(np.nan_to_num(values) / 100, 0, 1)
-        rows = Columns(values[:, None], scores, ["approve"] * 500, np.full(500, 300.0))
-        windows.append((f"2026-11-18T1{number}:00:00Z", observe(layout, rows) + _labels(layout, scores)))
-    return watched.drift(bundle, layout, windows, 0.2)
+    windows = [_window(layout, bundle.version, number) for number in range(count)]
+    since, until = "2026-11-18T10:00:00Z", "2026-11-18T20:00:00Z"
+    subject = Subject(bundle, layout, Watch())
+    read = Read(since, until, windows, matured=windows)
+    champion = Seen(look(subject, read), subject, read)
+    challenger = Seen(look(subject, read, challenger=True), subject, read)
+    return watched.drift(Watched(since, until, Watch(), champion, challenger))
 
 
-def _labels(layout: object, scores: np.ndarray) -> Sketch:
-    rows = Labelled(scores > 0.4, scores, ["approve"] * len(scores))
-    return observe_labels(layout, rows)  # type: ignore[arg-type]
+def _window(layout: Layout, version: str, number: int) -> Stored:
+    values = amounts(600, number) * (2.0 if number >= 2 else 1.0)
+    values[:6] = np.nan
+    scores = np.clip(np.nan_to_num(values) / 100, 0, 1)
+    actions = ["approve"] * len(scores)
+    made = observe(layout, Columns(values[:, None], scores, actions, np.full(len(scores), 300.0)))
+    unknown = np.full(len(scores), np.nan)
+    labels = {"2026-11-18": observe_labels(Labelled(scores > 0.4, scores, actions, unknown))}
+    return Stored(f"2026-11-18T1{number}:00:00Z", Who(version), Counted(made, labels))
 
 
 def make_report(count: int = 2_000, **other: object) -> Report:

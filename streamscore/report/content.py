@@ -2,8 +2,10 @@
 
 import msgspec
 
-from monitor.compare import Comparison, Labels
+from monitor.compare import Comparison
 from monitor.cost import Cost
+from monitor.fared import Labels
+from monitor.look import Looked
 from streamscore.demo.checks import Check, Parity
 
 
@@ -39,16 +41,18 @@ class Traffic(msgspec.Struct, frozen=True):
 
 
 class Distribution(msgspec.Struct, frozen=True):
-    """One variable's cells (below, bins, above, missing) in the baseline and now, as shares of all."""
+    """One variable's cells (below, bins, above, missing) in the reference and now, as shares of all."""
 
     name: str
     cells: tuple[str, ...]
-    baseline: tuple[float, ...]
+    reference: tuple[float, ...]
     now: tuple[float, ...]
 
 
-class Stretch(msgspec.Struct, frozen=True):
-    """PSI of some windows that follow each other, by variable; `noise` is what sampling explains at most."""
+class Point(msgspec.Struct, frozen=True):
+    """PSI of some windows that follow each other, by variable; `noise` is what sampling explains of the
+    score's.
+    """
 
     start: str
     decided: int
@@ -57,12 +61,23 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """A model's windows against its baseline."""
+    """What the monitor saw of the champion, and of a challenger, and the policy's bounds. `drifted` are names
+    of variables, the score among them.
+    """
 
-    found: Comparison
+    champion: Looked
+    challenger: Looked | None
     psi_alert: float
+    min_positives: int
+    budget_usd: float | None
+    drifted: tuple[str, ...]
     distributions: tuple[Distribution, ...]
-    over_time: tuple[Stretch, ...]
+    over_time: tuple[Point, ...]
+
+    @property
+    def comparison(self) -> Comparison:
+        """The champion's windows against their reference."""
+        return self.champion.whole.comparison
 
 
 class Calibrated(msgspec.Struct, frozen=True):

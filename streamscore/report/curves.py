@@ -4,16 +4,16 @@ import math
 
 import numpy as np
 
-from monitor.sketch import SCORE_STEPS, Sketch
+from monitor.labelled import SCORE_STEPS, LabelSketch, by_score, halves
 from streamscore.report.content import Calibrated
 
 _CELLS_A_GROUP = 8
 """Cells are 1/8 log-odds wide: a group of calibration is one."""
 
 
-def precision_recall(labels: Sketch) -> tuple[tuple[float, float], ...]:
+def precision_recall(labels: LabelSketch) -> tuple[tuple[float, float], ...]:
     """(recall, precision) at each score cell's lower edge, from the highest down; empty without positives."""
-    negatives, positives = (cells[::-1].clip(min=0) for cells in labels.label_counts())
+    negatives, positives = (cells[::-1].clip(min=0) for cells in by_score(labels))
     if not positives.sum():
         return ()
     used = (negatives + positives) > 0
@@ -22,10 +22,10 @@ def precision_recall(labels: Sketch) -> tuple[tuple[float, float], ...]:
     return tuple(zip(recall.tolist(), precision.tolist(), strict=True))
 
 
-def calibration(labels: Sketch) -> tuple[Calibrated, ...]:
+def calibration(labels: LabelSketch) -> tuple[Calibrated, ...]:
     """Mean score and share of positives of the labelled decisions in each log-odds, empty ones left out."""
-    negatives, positives = (cells.clip(min=0) for cells in labels.label_counts())
-    sums = labels.part("label_scores").reshape(2, -1)[:, :-1].sum(axis=0) / SCORE_STEPS
+    negatives, positives = (cells.clip(min=0) for cells in by_score(labels))
+    sums = halves(labels, "scores")[:, :-1].sum(axis=0) / SCORE_STEPS
     starts = np.arange(0, len(sums), _CELLS_A_GROUP)
     many, positive, scores = (np.add.reduceat(x, starts) for x in (negatives + positives, positives, sums))
     return tuple(

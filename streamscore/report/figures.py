@@ -1,62 +1,15 @@
-"""What stands under each heading of the page: charts by name (charts.js draws them), what they say in words,
-and their numbers as tables.
+"""Traffic, reasons, cost and counts: charts by name (charts.js draws them), what they say in words, and their
+numbers as tables.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import NamedTuple
 
-from monitor.compare import Row
-from streamscore.report.content import Bin, Count, Drift, Report
+from streamscore.report.content import Bin, Count, Report
+from streamscore.report.parts import Chart, Figure, Table, number, percent, span
 
-Cells = tuple[str, ...]
-
-
-class Table(NamedTuple):
-    """Rows of text; the first column names the row, those in `words` are no numbers."""
-
-    caption: str
-    head: Cells
-    rows: tuple[Cells, ...]
-    words: frozenset[int] = frozenset({0})
-
-
-class Chart(NamedTuple):
-    """A drawing of page.js, its heading, and what it shows, in words."""
-
-    name: str
-    title: str
-    says: str
-    of: str = ""
-
-
-class Figure(NamedTuple):
-    """Charts that belong together, the colours they use (a CSS variable and a name), and their numbers."""
-
-    charts: tuple[Chart, ...]
-    tables: tuple[Table, ...]
-    legend: tuple[tuple[str, str], ...] = ()
-    open: bool = False
-
-
-SERIES = ("one", "two", "three", "four", "five", "six")
-"""Colours of what has no colour of its own, in order; charts.js takes them in the same."""
 ACTIONS = (("approve", "approved"), ("review", "reviewed"), ("block", "blocked"))
-
-
-def number(value: float, digits: int = 0) -> str:
-    """With thousands' commas; what is not known is a dash.
-
-    >>> number(1234.5, 1), number(math.nan)
-    ('1,234.5', '–')
-    """
-    return f"{value:,.{digits}f}" if math.isfinite(value) else "–"
-
-
-def percent(share: float, digits: int = 2) -> str:
-    """As a percentage."""
-    return f"{share:.{digits}%}" if math.isfinite(share) else "–"
 
 
 def traffic(report: Report) -> Figure:
@@ -112,132 +65,6 @@ def _by_latency(report: Report) -> Table:
         for low, high, count in report.traffic.latency
     )
     return Table("Decisions by latency", ("ms", "decisions"), rows)
-
-
-def psi(drift: Drift) -> Figure:
-    """How far each variable is from the baseline, and how that went."""
-    rows = (drift.found.score, *drift.found.features)
-    worst = max(rows, key=lambda row: row.psi if math.isfinite(row.psi) else -1.0)
-    charts = [
-        Chart(
-            "psi",
-            "Population stability index, by variable",
-            f"Largest: {worst.name}, {number(worst.psi, 3)}; alert above {drift.psi_alert:g}. The mark is "
-            "what sampling alone explains.",
-        )
-    ]
-    legend = [("alert", "alert"), ("baseline", "explained by sampling")]
-    if len(drift.over_time) > 1:
-        last = drift.over_time[-1]
-        charts.append(
-            Chart(
-                "psi_over_time",
-                "PSI over time, score and worst features",
-                f"{len(drift.over_time)} stretches of windows; in the last, from {last.start[:16]}, the "
-                f"score's is {number(last.psi['score'], 3)}.",
-            )
-        )
-        legend += [(colour, row.name) for colour, row in zip(SERIES, rows, strict=False)]
-    table = Table(
-        "Each variable against the model's baseline",
-        (
-            "",
-            "PSI",
-            "noise",
-            "JS",
-            "KS",
-            "mean shift, σ",
-            "std ratio",
-            "missing",
-            "in baseline",
-            "out of range",
-        ),
-        tuple(_measures(row) for row in rows),
-    )
-    return Figure(tuple(charts), (table,), tuple(legend), open=True)
-
-
-def drifted(row: Row, alert: float) -> bool:
-    """Whether the PSI is above the alert, and above what sampling explains."""
-    return row.psi > alert and row.beyond_noise
-
-
-def distributions(drift: Drift) -> Figure:
-    """Each variable's cells, baseline against now."""
-    rows = {row.name: row for row in (drift.found.score, *drift.found.features)}
-    charts, cells = [], []
-    for one in drift.distributions:
-        gap, cell = max(
-            (abs(now - base), cell) for base, now, cell in zip(one.baseline, one.now, one.cells, strict=True)
-        )
-        row = rows[one.name]
-        mark = ", drifted" if drifted(row, drift.psi_alert) else ""
-        says = f"PSI {number(row.psi, 3)}{mark}; greatest change {gap:.1%} of decisions, in {cell}."
-        charts.append(Chart("distribution", one.name, says, of=one.name))
-        cells += [
-            (one.name, cell, percent(base), percent(now))
-            for cell, base, now in zip(one.cells, one.baseline, one.now, strict=True)
-            if base or now
-        ]
-    head = ("variable", "values", "baseline", "now")
-    table = Table("Shares of decisions by value", head, tuple(cells), frozenset({0, 1}))
-    return Figure(tuple(charts), (table,), (("one", "now"), ("ink", "baseline")))
-
-
-def months(report: Report) -> Figure:
-    """How scores did, by month of labels."""
-    shown = report.months[-6:]
-    newest = shown[-1].labels
-    span_ = f"{shown[0].month} to {shown[-1].month}" if len(shown) > 1 else shown[0].month
-    charts = (
-        Chart(
-            "precision_recall",
-            "Precision against recall",
-            f"Labels of {span_}; average precision of the newest month "
-            f"{number(newest.average_precision.value, 3)} ± {number(newest.average_precision.error, 3)}.",
-        ),
-        Chart(
-            "calibration",
-            "Calibration: score against outcome",
-            f"Expected calibration error of the newest month {number(newest.calibration_error, 4)}; points "
-            "on the line are scores that mean what they say. Bars are 95 % intervals; axes are square roots.",
-        ),
-    )
-    head = (
-        "month",
-        "labels",
-        "positive",
-        "ROC AUC",
-        "±",
-        "AP",
-        "±",
-        "precision",
-        "recall",
-        "flagged",
-        "Brier",
-        "ECE",
-    )
-    rows = tuple(
-        (
-            one.month,
-            number(it.labelled),
-            number(it.positives),
-            number(it.roc_auc.value, 3),
-            number(it.roc_auc.error, 3),
-            number(it.average_precision.value, 3),
-            number(it.average_precision.error, 3),
-            percent(it.precision),
-            percent(it.recall),
-            percent(it.alert_rate),
-            number(it.brier, 4),
-            number(it.calibration_error, 4),
-        )
-        for one in report.months
-        for it in (one.labels,)
-    )
-    legend = tuple((colour, one.month) for colour, one in zip(SERIES, shown, strict=False))
-    table = Table("Performance by month in which labels became known", head, rows)
-    return Figure(charts, (table,), legend, open=True)
 
 
 def reasons(report: Report) -> Figure:
@@ -302,31 +129,7 @@ def seconds(report: Report) -> Table:
     return Table("Time taken", ("step", "seconds"), rows)
 
 
-def span(step_s: int) -> str:
-    """
-    >>> span(1), span(900), span(10_800), span(86_400)
-    ('second', '15 minutes', '3 hours', 'day')
-    """
-    units = ((604_800, "week"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
-    size, unit = next((size, unit) for size, unit in units if step_s % size == 0)
-    many = step_s // size
-    return unit if many == 1 else f"{many} {unit}s"
-
-
 def clock(one: Bin, step_s: int) -> str:
     """When a bin begins, to the second only where bins are that fine."""
     at = datetime.fromtimestamp(one.start_ms / 1000, tz=UTC)
     return at.strftime("%Y-%m-%d %H:%M:%S" if step_s % 60 else "%Y-%m-%d %H:%M")
-
-
-def _measures(row: Row) -> Cells:
-    shift = f"{row.mean_shift:+.2f}" if math.isfinite(row.mean_shift) else "–"
-    exact = (row.psi, row.psi_noise, row.jensen_shannon, row.kolmogorov_smirnov)
-    shares: Sequence[float] = (row.missing, row.missing_baseline, row.out_of_range)
-    return (
-        row.name,
-        *(number(value, 3) for value in exact),
-        shift,
-        number(row.std_ratio, 2),
-        *(percent(share) for share in shares),
-    )

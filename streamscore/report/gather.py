@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from common.errors import InvalidInputError
 from common.metrics import BY_NAME
 from monitor.cost import NAMES as COSTS
 from monitor.cost import cost
@@ -43,7 +44,6 @@ COUNTS = (
     "LabelsCounted",
 )
 """The metrics shown as they were counted, in the order of the way."""
-PSI_ALERT = 0.2
 
 
 def gather(stack: Stack, name: str, since: datetime, until: datetime, table: PriceTable) -> Report:
@@ -56,15 +56,15 @@ def gather(stack: Stack, name: str, since: datetime, until: datetime, table: Pri
         tally.add(decided)
     sums = monitoring.metered_sums(stack, since, until, (*COSTS, *COUNTS))
     counted = _by_name(sums)
-    version = monitoring.store_of(stack).champion(stack.outputs["PointerPrefix"])
+    drift = _drift(stack, since, until)
     return Report(
         stack=name,
         since=_iso(since),
         until=_iso(until),
         made=_iso(datetime.now(UTC)),
-        model=version,
+        model=drift.champion.model if drift else None,
         traffic=tally.traffic(),
-        drift=_drift(stack, version, since, until),
+        drift=drift,
         months=tally.months(),
         unlabelled=tally.unlabelled,
         why=tally.why(),
@@ -75,15 +75,12 @@ def gather(stack: Stack, name: str, since: datetime, until: datetime, table: Pri
     )
 
 
-def _drift(stack: Stack, version: str | None, since: datetime, until: datetime) -> Drift | None:
+def _drift(stack: Stack, since: datetime, until: datetime) -> Drift | None:
     """None without a model."""
-    store = monitoring.store_of(stack)
-    bundle = store.bundle(version) if version else None
-    if version is None or bundle is None:
+    try:
+        return watched.drift(monitoring.watched(stack, since, until))
+    except InvalidInputError:
         return None
-    layout = store.model(version).layout
-    windows = store.windows(version, _iso(since), _iso(until), layout)
-    return watched.drift(bundle, layout, windows, PSI_ALERT)
 
 
 def _agree(

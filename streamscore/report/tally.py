@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from monitor.compare import labels_of, quantile_ms
+from monitor.bins import LATENCY_EDGES_MS, Counts
+from monitor.compare import quantile_ms
+from monitor.fared import fared
 from monitor.images import NO_MODEL
-from monitor.sketch import BARE, LATENCY_EDGES_MS, Counts, Labelled, Sketch, observe_labels, zero
+from monitor.labelled import LABELS, Labelled, LabelSketch, observe_labels
+from monitor.sketch import zero
 from scoring.policy import ACTIONS
 from streamscore.decided.stored import Decided
 from streamscore.report.content import Bin, Month, Traffic, Why
@@ -67,7 +70,12 @@ class Tally:
 
     def months(self) -> tuple[Month, ...]:
         """By month in which the label became known; decisions without a score have no place in it."""
-        return tuple(_month(month, labels.total()) for month, labels in sorted(self._labels.items()))
+        by_month = ((month, labels.total()) for month, labels in sorted(self._labels.items()))
+        return tuple(
+            Month(month, told, precision_recall(labels), calibration(labels))
+            for month, labels in by_month
+            if (told := fared([labels]))
+        )
 
     def why(self) -> tuple[Why, ...]:
         """What decisions name, the most frequent first."""
@@ -100,7 +108,7 @@ class _Labels:
     """Labels of one month, summed up ten thousand at a time."""
 
     def __init__(self) -> None:
-        self._sum: Sketch = zero(BARE)
+        self._sum: LabelSketch = zero(LABELS)
         self._rows: list[tuple[bool, float, str]] = []
 
     def add(self, label: bool, score: float, action: str) -> None:
@@ -109,12 +117,13 @@ class _Labels:
             self._sum = self.total()
             self._rows.clear()
 
-    def total(self) -> Sketch:
+    def total(self) -> LabelSketch:
         if not self._rows:
             return self._sum
         labels, scores, actions = zip(*self._rows, strict=True)
-        rows = Labelled(np.array(labels, bool), np.array(scores, np.float64), actions)
-        return self._sum + observe_labels(BARE, rows)
+        unknown = np.full(len(labels), math.nan)
+        rows = Labelled(np.array(labels, bool), np.array(scores, np.float64), actions, unknown)
+        return self._sum + observe_labels(rows)
 
 
 def _named(decided: Decided) -> Iterator[tuple[str, str]]:
@@ -144,7 +153,3 @@ def _trimmed(cells: list[tuple[float, float, int]]) -> tuple[tuple[float, float,
     """Without the empty cells at both ends."""
     used = [at for at, (*_, count) in enumerate(cells) if count]
     return tuple(cells[used[0] : used[-1] + 1]) if used else ()
-
-
-def _month(month: str, labels: Sketch) -> Month:
-    return Month(month, labels_of(labels), precision_recall(labels), calibration(labels))

@@ -1,39 +1,43 @@
-"""A model's stored windows against its baseline: now, cell by cell, and over time. Pure."""
+"""What the monitor saw, as the report shows it: cell by cell, and over time. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from monitor.compare import ENOUGH, compare, total
-from monitor.sketch import Bins, Counts, Layout, Sketch
-from scoring.bundle import Bundle
-from streamscore.report.content import Distribution, Drift, Stretch
+from monitor.compare import Distribution as Counted
+from monitor.judge import ROC_AUC, is_enough
+from monitor.look import Read, counts, series
+from monitor.tally import Stored
+from monitor.times import WINDOW_S, floor, iso, seconds
+from monitor.watching import Seen, Watched
+from streamscore.report.content import Distribution, Drift, Point
 
-MOST_STRETCHES = 48
+MOST_POINTS = 60
+WIDTHS_S = (WINDOW_S, 900, 3_600, 10_800, 21_600, 86_400)
+"""How many windows are put together; each divides a week, so that last week's are put together alike."""
 _TINY = 1e-30
 """An edge just above zero makes a cell of zero alone."""
-Windows = Sequence[tuple[str, Sketch]]
-"""(start, sketch) in order of start."""
 
 
-def drift(bundle: Bundle, layout: Layout, windows: Windows, psi_alert: float) -> Drift:
+def drift(found: Watched) -> Drift:
     """Everything the report says about a model's windows."""
-    whole = total(layout, (sketch for _, sketch in windows))
-    found = compare(bundle, whole)
-    distributions = {one.name: one for one in _distributions(bundle, whole)}
-    order = [found.score.name, *(row.name for row in found.features)]
+    looked = found.champion.looked
+    named = {one.name for one in looked.verdict.findings if one.kind != ROC_AUC}
+    shown = {one.name: _distribution(one) for one in counts(found.champion.subject, found.champion.read)}
+    rows = looked.whole.comparison.rows
     return Drift(
-        found, psi_alert, tuple(distributions[name] for name in order), tuple(_over_time(bundle, windows))
+        champion=looked,
+        challenger=found.challenger.looked if found.challenger else None,
+        psi_alert=found.watch.drift.alert.psi,
+        min_positives=found.watch.performance.min_positives,
+        budget_usd=found.watch.cost.per_million_usd,
+        drifted=tuple(row.name for row in rows if row.name in named),
+        distributions=tuple(shown[row.name] for row in rows),
+        over_time=tuple(_over_time(found.champion)),
     )
 
 
-def _distributions(bundle: Bundle, whole: Sketch) -> Iterator[Distribution]:
-    yield _distribution(whole.layout.score, bundle.score.counts, whole.part("score"))
-    baselines = {feature.name: feature.baseline.counts for feature in bundle.features}
-    for bins, counts, _ in whole.features():
-        yield _distribution(bins, baselines[bins.name], counts)
-
-
-def _distribution(bins: Bins, baseline: Sequence[int], now: Counts) -> Distribution:
-    return Distribution(bins.name, tuple(_cells(bins.edges)), _shares(baseline), _shares(now.tolist()))
+def _distribution(one: Counted) -> Distribution:
+    return Distribution(one.name, tuple(_cells(one.edges)), _shares(one.reference), _shares(one.now))
 
 
 def _cells(edges: Sequence[float]) -> Iterator[str]:
@@ -48,22 +52,31 @@ def _cells(edges: Sequence[float]) -> Iterator[str]:
     yield "missing"
 
 
-def _shares(counts: Iterable[int]) -> tuple[float, ...]:
-    counted = tuple(counts)
+def _shares(some: Iterable[int]) -> tuple[float, ...]:
+    counted = tuple(some)
     whole = sum(counted)
     return tuple(count / whole if whole else 0.0 for count in counted)
 
 
-def _over_time(bundle: Bundle, windows: Windows) -> Iterator[Stretch]:
-    """Windows of the same start together, then as many starts that there are no more than 48 stretches; one
-    with too few decisions to compare is left out.
-    """
-    starts = sorted({start for start, _ in windows})
-    size = -(-len(starts) // MOST_STRETCHES) or 1
-    for first in range(0, len(starts), size):
-        chosen = set(starts[first : first + size])
-        some = [sketch for start, sketch in windows if start in chosen]
-        found = compare(bundle, total(some[0].layout, some))
-        if found.decided >= ENOUGH:
-            psi = {row.name: row.psi for row in (found.score, *found.features)}
-            yield Stretch(starts[first], found.decided, psi, found.score.psi_noise)
+def _over_time(seen: Seen) -> Iterator[Point]:
+    """Windows put together so that there are no more than 60; too few decisions to judge make no point."""
+    starts = {window.start for window in seen.read.windows}
+    width_s = next(
+        (w for w in WIDTHS_S if len({_floored(start, w) for start in starts}) <= MOST_POINTS), WIDTHS_S[-1]
+    )
+    for point in series(seen.subject, _coarser(seen.read, width_s)):
+        comparison = point.comparison
+        if is_enough(seen.subject.watch.drift, comparison):
+            psi = {row.name: row.psi for row in comparison.rows}
+            yield Point(point.start, comparison.decided, psi, comparison.score.psi_noise)
+
+
+def _coarser(read: Read, width_s: int) -> Read:
+    def moved(windows: Iterable[Stored]) -> list[Stored]:
+        return [window._replace(start=_floored(window.start, width_s)) for window in windows]
+
+    return replace(read, windows=moved(read.windows), before=moved(read.before))
+
+
+def _floored(start: str, width_s: int) -> str:
+    return iso(floor(seconds(start), width_s))

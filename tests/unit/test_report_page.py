@@ -12,8 +12,8 @@ import pytest
 from monitor.cost import cost
 from streamscore.report import page as pages
 from streamscore.report.content import Count, Report
-from streamscore.report.figures import number, percent, span
 from streamscore.report.page import render
+from streamscore.report.parts import number, percent, span
 from streamscore.report.tally import Tally
 from streamscore.report.verdicts import verdicts
 from tests.reported import AGREE, HOSTILE, make_report, some_drift
@@ -44,7 +44,7 @@ def test_charts_and_tables_are_made_of_the_same_numbers() -> None:
     html = render(report, "t")
     assert data_of(html)["report"] == json.loads(msgspec.json.encode(report))
     assert report.drift
-    for row in (report.drift.found.score, *report.drift.found.features):
+    for row in report.drift.comparison.rows:
         for value in (row.psi, row.psi_noise, row.jensen_shannon, row.kolmogorov_smirnov):
             assert f">{number(value, 3)}<" in html
     for month in report.months:
@@ -90,7 +90,7 @@ def test_a_stack_on_which_nothing_happened_has_a_page_that_says_so() -> None:
 def test_what_is_to_be_looked_at_is_said_first_by_name() -> None:
     report = make_report()
     says = {one.says: one.state for one in verdicts(report)}
-    assert any("amount (" in what and state == "look" for what, state in says.items())
+    assert any(what.startswith("amount: PSI") and state == "look" for what, state in says.items())
     assert says["3 records lie in quarantine, 0 failed."] == "look"
     assert says["2,000 events, each decided once: four counts agree."] == "good"
     assert says["Did not hold: parity."] == "look"
@@ -108,7 +108,7 @@ def test_a_quiet_window_is_no_drift_and_too_few_decisions_are_not_judged() -> No
 
 def test_drift_over_time_shows_when_the_feature_moved() -> None:
     over_time = some_drift(4).over_time
-    assert [one.decided for one in over_time] == [500] * 4
+    assert [one.decided for one in over_time] == [600] * 4
     assert (
         max(one.psi["amount"] for one in over_time[:2])
         < 0.2
@@ -119,8 +119,8 @@ def test_drift_over_time_shows_when_the_feature_moved() -> None:
 def test_distributions_are_shares_of_all_decisions_missing_ones_among_them() -> None:
     for one in some_drift().distributions:
         assert sum(one.now) == pytest.approx(1)
-        assert sum(one.baseline) == pytest.approx(1)
-        assert len(one.cells) == len(one.now) == len(one.baseline)
+        assert sum(one.reference) == pytest.approx(1)
+        assert len(one.cells) == len(one.now) == len(one.reference)
     (amount,) = (one for one in some_drift().distributions if one.name == "amount")
     assert amount.cells[-1] == "missing"
     assert amount.now[-1] == pytest.approx(0.01)

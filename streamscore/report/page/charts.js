@@ -3,6 +3,8 @@
 "use strict";
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const CHARTS = (({ traffic, drift, months, why, cost }) => {
+  const { score, features } = drift?.champion.whole.comparison ?? {};
+  const variables = drift ? [score, ...features] : [];
   const NAMES = ["one", "two", "three", "four", "five", "six"];
   const colour = (name) => `var(--${name})`;
   const count = d3.format(",");
@@ -98,22 +100,22 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
       });
     },
     psi(width) {
-      const rows = [drift.found.score, ...drift.found.features].map((row) => ({
+      const rows = variables.map((row) => ({
         label: row.name, value: row.psi, noise: row.psi_noise,
         tip: `PSI ${d3.format(".3f")(row.psi)}, noise ${d3.format(".3f")(row.psi_noise)}`,
       }));
-      const over = (row) => row.value > drift.psi_alert && row.value > row.noise;
+      const over = (row) => drift.drifted.includes(row.label);
       return bars(width, rows, (row) => colour(over(row) ? "block" : "one"), d3.format(".3~f"), [
         Plot.tickX(rows, { x: "noise", y: "label", stroke: colour("baseline"), strokeWidth: 2, insetTop: 2, insetBottom: 2 }),
         Plot.ruleX([drift.psi_alert], { stroke: colour("alert"), strokeDasharray: "4,3" }),
       ]);
     },
     psi_over_time(width) {
-      const worst = [drift.found.score, ...drift.found.features].map((row) => row.name).slice(0, 6);
+      const worst = variables.map((row) => row.name).slice(0, 6);
       const rows = drift.over_time.flatMap((s) =>
         worst.map((name, at) => ({ at: new Date(s.start), name, psi: s.psi[name], stroke: colour(NAMES[at]) })));
       return Plot.plot({
-        width, height: 22 * (drift.found.features.length + 1) + 34, marginLeft: 44, marginBottom: 36, marginTop: 12, style: STYLE,
+        width, height: 22 * variables.length + 34, marginLeft: 44, marginBottom: 36, marginTop: 12, style: STYLE,
         x: { type: "utc", label: null, ticks: Math.max(2, Math.round(width / 130)) }, y: { label: null, ticks: 5, zero: true },
         marks: [
           Plot.gridY({ ...GRID, ticks: 5 }),
@@ -127,8 +129,8 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
     },
     distribution(width, of) {
       const one = drift.distributions.find((d) => d.name === of);
-      const rows = one.cells.map((cell, at) => ({ cell, at, now: one.now[at], baseline: one.baseline[at] }))
-        .filter((row) => row.now || row.baseline);
+      const rows = one.cells.map((cell, at) => ({ cell, at, now: one.now[at], reference: one.reference[at] }))
+        .filter((row) => row.now || row.reference);
       return Plot.plot({
         width, height: 110, marginLeft: 38, marginRight: 0, marginBottom: 18, marginTop: 6, style: { ...STYLE, fontSize: "11px" },
         x: { type: "band", domain: rows.map((row) => row.at), label: null, padding: 0.12, tickSize: 0,
@@ -137,12 +139,12 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
         marks: [
           Plot.gridY({ ...GRID, ticks: 3 }),
           Plot.barY(rows, { x: "at", y: "now", fill: colour("one"), fillOpacity: 0.75 }),
-          Plot.tickY(rows, { x: "at", y: "baseline", stroke: colour("ink"), strokeWidth: 2 }),
+          Plot.tickY(rows, { x: "at", y: "reference", stroke: colour("ink"), strokeWidth: 2 }),
           Plot.ruleY([0]),
           Plot.text([rows[0]], { text: "cell", frameAnchor: "bottom-left", dy: 14, fill: "currentColor" }),
           Plot.text([rows[rows.length - 1]], { text: "cell", frameAnchor: "bottom-right", dy: 14, fill: "currentColor" }),
           Plot.tip(rows, Plot.pointerX({ x: "at", y: "now",
-            title: (r) => `${r.cell}\nnow ${d3.format(".1%")(r.now)}, baseline ${d3.format(".1%")(r.baseline)}` })),
+            title: (r) => `${r.cell}\nnow ${d3.format(".1%")(r.now)}, before ${d3.format(".1%")(r.reference)}` })),
         ],
       });
     },
