@@ -10,6 +10,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+_PATIENCE_MS = 120_000
+"""For a machine with far too much to do."""
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -36,6 +38,7 @@ class Opened:
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("console", lambda message: self.said.append(message.text))
         page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.set_default_timeout(_PATIENCE_MS)
         page.goto(file.as_uri())
 
 

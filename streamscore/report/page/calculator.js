@@ -28,7 +28,7 @@
     return [{ ...workload, ...changed }, options];
   }
 
-  let rows = [];
+  let rows = [], due = 0;
   const redraw = keptDrawn(byId("estimate-chart"), (width) => CHARTS.bars(
     width, rows.length ? rows : [{ label: "", value: 0 }], CHARTS.colour("one"), (x) => `$${d3.format(",.3~s")(x)}`));
 
@@ -54,7 +54,8 @@
       }
       return line;
     }));
-    redraw();
+    cancelAnimationFrame(due);
+    due = requestAnimationFrame(redraw);
   }
 
   function reset() {
