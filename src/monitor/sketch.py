@@ -103,8 +103,13 @@ def decode[L: Sections](layout: L, data: bytes) -> Sketch[L]:
     """The sketch `encode` was given; InvalidInputError if it was made by another layout or version."""
     if not fits(layout, data):
         raise InvalidInputError("a stored sketch was made with other bins than this model's baseline")
-    counts = np.frombuffer(zlib.decompress(data[9:]), dtype="<i8").astype(np.int64)
-    return Sketch(layout, counts)
+    try:
+        counts = zlib.decompress(data[9:], bufsize=layout.cells * 8)
+    except zlib.error as error:
+        raise InvalidInputError(f"a stored sketch is damaged: {error}") from error
+    if len(counts) != layout.cells * 8:
+        raise InvalidInputError(f"a stored sketch is damaged: {len(counts)} bytes, not {layout.cells * 8}")
+    return Sketch(layout, np.frombuffer(counts, dtype="<i8").astype(np.int64))
 
 
 def _same_layout[L: Sections](one: Sketch[L], other: Sketch[L]) -> Sketch[L]:

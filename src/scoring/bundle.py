@@ -113,7 +113,7 @@ def decode(data: bytes, expected_sha256: str | None = None) -> Bundle:
         )
     try:
         bundle = _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ModelRefusedError(f"{BUNDLE_FILE}: {error}") from error
     if bundle.format != FORMAT:
         raise ModelRefusedError(f"{BUNDLE_FILE}: format {bundle.format}, this code reads {FORMAT}")

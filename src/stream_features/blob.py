@@ -7,6 +7,7 @@ the newest event), in milliseconds in the head and in units of the smallest tile
 equal bytes.
 """
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -137,8 +138,22 @@ def decode(layout: Layout, blobs: Sequence[bytes]) -> States:
     """The states in `blobs`; b"" is an entity without history.
 
     What a blob of another layout has in common with this one is kept; columns it lacks are NULL and measures
-    it lacks start from nothing. InvalidInputError for a blob of an unknown version.
+    it lacks start from nothing. InvalidInputError for a blob of an unknown version
+    or other bytes.
     """
+    try:
+        return _decoded(layout, blobs)
+    except _UNREADABLE as error:
+        raise InvalidInputError(
+            f"state: a blob is not readable ({error}); restore the table to a time before, or load it anew"
+        ) from error
+
+
+_UNREADABLE = (ValueError, LookupError, OverflowError, MemoryError, struct.error)
+"""What numpy, struct and we raise where lengths or widths do not fit the bytes."""
+
+
+def _decoded(layout: Layout, blobs: Sequence[bytes]) -> States:
     own = _shape(layout.parts)
     empty = own.empty
     blobs = [blob or empty for blob in blobs]

@@ -62,7 +62,7 @@ def decode_out(blob: bytes) -> Out:
     """The inverse of encode_out; raises InvalidInputError for an unknown version or other bytes."""
     try:
         out = _out_decoder.decode(blob)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"out: not readable ({error})") from error
     if out.version != OUT_VERSION:
         raise InvalidInputError(
@@ -193,10 +193,15 @@ def shard_number(shard_id: str) -> int:
 
 
 def decode_item(stored: Stored, shard: int) -> Item:
-    """The item as a batch of `shard` sees it. Raises InvalidInputError for an unknown version."""
+    """The item as a batch of `shard` sees it. InvalidInputError for an unknown version or other bytes."""
     if not stored.v:
         return Item()
-    memory = _memory_decoder.decode(stored.s)
+    try:
+        memory, marks = _memory_decoder.decode(stored.s), _marks_decoder.decode(stored.w)
+    except msgspec.MsgspecError as error:
+        raise InvalidInputError(
+            f"state: an item is not readable ({error}); restore the table to a time before, or load it anew"
+        ) from error
     if memory.version not in (STATE_VERSION, SPLIT_VERSION):
         raise InvalidInputError(
             f"state: version {memory.version}, this code reads {STATE_VERSION}; load the table anew"
@@ -204,7 +209,6 @@ def decode_item(stored: Stored, shard: int) -> Item:
     item = Item(stored.v, ids=memory.ids, labels=memory.labels, blob=memory.blob)
     if memory.withdrawn:
         item.withdrawn_ms = _times(memory.withdrawn)
-    marks = _marks_decoder.decode(stored.w)
     for mark in marks:
         if mark.shard == shard:
             item.mark = int.from_bytes(mark.sequence), mark.sub_sequence
