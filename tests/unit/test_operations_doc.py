@@ -22,6 +22,8 @@ CLIS_OWN = {
     ("logs", "tail"): {"--since", "--format"},
 }
 """Commands of the AWS CLI that are no operation of an API."""
+RENAMED: dict[tuple[str, str], set[str]] = {("sns", "subscribe"): {"--notification-endpoint"}}
+"""Options that the AWS CLI calls otherwise than the API."""
 GLOBAL = {"--query", "--output", "--cli-binary-format"}
 SEPARATORS = set("|;&()<>")
 
@@ -100,7 +102,9 @@ def test_a_command_of_the_aws_cli_exists_and_has_these_options(arguments: list[s
     operations = {xform_name(name, "-"): name for name in model.operation_names}
     shape = model.operation_model(operations[operation]).input_shape
     members = shape.members if shape else {}
-    allowed = {f"--{xform_name(name, '-')}" for name in members} | GLOBAL
+    allowed = (
+        {f"--{xform_name(name, '-')}" for name in members} | GLOBAL | RENAMED.get((service, operation), set())
+    )
     assert given <= allowed, given - allowed
     required = {f"--{xform_name(name, '-')}" for name in (shape.required_members if shape else ())}
     positional = {"--message-body"} if operation == "invoke" else set[str]()
