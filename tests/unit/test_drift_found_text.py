@@ -22,7 +22,8 @@ AMOUNT = Finding(
 def test_it_names_the_feature_and_what_became_of_it() -> None:
     missing = replace(AMOUNT, name="device", kind="missing", value=0.5, noise=0.01, baseline=0.0, now=0.5)
     assert text([AMOUNT, missing]) == (
-        "amount: psi 0.412 (noise 0.021), from 52.12 to 78.25; device: missing 0.5 (noise 0.01), from 0 to 0.5."
+        "amount: psi 0.412 (noise 0.021), from 52.12 to 78.25; "
+        "device: missing 0.5 (noise 0.01), from 0 to 0.5."
     )
 
 
