@@ -54,7 +54,7 @@ def _simulated(customers: int, days: int, start: Any, seed: int) -> pl.DataFrame
 
 
 def _model(folder: Path, spec: Spec, until: Any) -> Path:
-    write_events(_simulated(60, 40, until - timedelta(days=40), seed=2), folder / "history.parquet")
+    write_events(_simulated(100, 40, until - timedelta(days=40), seed=2), folder / "history.parquet")
     to_frame(backfill(spec, folder / "history.parquet")).write_parquet(folder / "features.parquet")
     few = estimator("sklearn.ensemble.RandomForestClassifier", '{"n_estimators": 10, "max_depth": 8}')
     recipe = Recipe(windows=Windows(train_ms=25 * DAY_MS), estimator=few)
