@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -32,6 +33,7 @@ class Lived:
 
     champion: str
     challenger: str
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
     refused: list[Check] = field(default_factory=list)
     promoted_ms: int = 0
     promotion_followed_ms: int = 0
