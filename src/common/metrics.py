@@ -205,6 +205,12 @@ METRICS: tuple[Metric, ...] = (
         "> 0",
     ),
     Metric(
+        "ModelAgeDays",
+        "None",
+        _SCHEDULE,
+        "Days since the end of what the champion was trained on; once an hour.",
+    ),
+    Metric(
         "RocAuc",
         "None",
         _SCHEDULE,

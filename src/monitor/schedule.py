@@ -18,8 +18,9 @@ from monitor import notice
 from monitor.look import Looked, enough
 from monitor.spending import Spending
 from monitor.store import Store
-from monitor.times import HOUR_S, WINDOW_S, floor, iso
+from monitor.times import DAY_S, HOUR_S, WINDOW_S, floor, iso
 from monitor.watching import Seen, Watched, watched
+from scoring.bundle import Bundle, trained_until
 from scoring.bus import Bus
 from scoring.watch import Watch
 
@@ -81,6 +82,7 @@ def check(parts: Parts, stretch: Stretch) -> dict[str, Any]:
     note(model_version=looked.model, decided=looked.whole.comparison.decided)
     _emit_drift(found.champion)
     if hourly:
+        _emit_age(parts.store.bundle(looked.model), until)
         _emit_performance(found.watch, looked)
         _emit_cost(parts.spending, found.watch, stretch)
     told = _tell(parts.bus, found)
@@ -111,6 +113,13 @@ def _emit_drift(seen: Seen) -> None:
     measure("ScoreDrifted", float(verdict.score_drifted))
     measure("FeaturesDrifted", float(len(verdict.features)))
     measure("RetrainingAdvised", float(verdict.retrain))
+
+
+def _emit_age(champion: Bundle | None, until: str) -> None:
+    """How old what the champion learned from is by the stretch's end."""
+    if champion is not None:
+        age = datetime.fromisoformat(until) - datetime.fromisoformat(trained_until(champion))
+        measure("ModelAgeDays", age.total_seconds() / DAY_S)
 
 
 def _emit_performance(watch: Watch, looked: Looked) -> None:

@@ -105,6 +105,8 @@ def test_the_hourly_check_emits_drift_and_performance(
     assert emitted["ScorePsi"][0] > 0
     assert emitted["WorstFeaturePsi"][0] > 0
     assert 0.98 < emitted["RocAuc"][0] <= 1.0
+    since_trained = datetime.fromisoformat(UNTIL) - datetime.fromisoformat("2026-02-01T00:00:00Z")
+    assert emitted["ModelAgeDays"] == [since_trained / timedelta(days=1)]
     assert emitted["AveragePrecision"][0] > 0.7
 
 
