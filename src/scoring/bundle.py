@@ -69,7 +69,9 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The content of `bundle.json`. `score` is the baseline of the scores over the test period."""
+    """The content of `bundle.json`. `score` is the baseline of the scores over the test period; `train` is
+    None if the model was trained elsewhere.
+    """
 
     format: int = FORMAT
     version: str = ""
@@ -79,7 +81,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     features: tuple[Feature, ...]
     score: Baseline
     thresholds: Thresholds
-    train: Period
+    train: Period | None
     test: Period
     metrics: dict[str, float]
     conversion: Conversion

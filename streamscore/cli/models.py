@@ -19,7 +19,7 @@ def command(as_json: bool, stage: str | None, yes: bool) -> None:
     stack = target(stage, yes)
     pointer = pointers.read(stack.client("ssm"), stack.outputs["PointerPrefix"])
     found = [bundle for _, bundle in bundles.registered(stack.client("s3"), stack.outputs["DataBucketName"])]
-    rows = [_row(bundle, pointer) for bundle in sorted(found, key=lambda b: (b.train.until, b.version))]
+    rows = [_row(bundle, pointer) for bundle in sorted(found, key=lambda b: (_trained_until(b), b.version))]
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -40,7 +40,12 @@ def _row(bundle: Bundle, pointer: Pointer | None) -> dict[str, Any]:
         "version": bundle.version,
         "role": role,
         "estimator": bundle.estimator,
-        "trained_until": bundle.train.until,
+        "trained_until": _trained_until(bundle),
         "roc_auc": bundle.metrics.get("roc_auc"),
         "average_precision": bundle.metrics.get("average_precision"),
     }
+
+
+def _trained_until(bundle: Bundle) -> str:
+    """For a model trained elsewhere, when what it was proven on began."""
+    return bundle.train.until if bundle.train else bundle.test.since

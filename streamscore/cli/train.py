@@ -153,6 +153,7 @@ def summary(bundle: Bundle) -> str:
         *(
             f"{name:<11} {part.since} to {part.until}: {part.rows:,} rows, {part.positives:,} positive"
             for name, part in (("train", bundle.train), ("test", bundle.test))
+            if part is not None
         ),
         *(
             f"{name:<11} {bundle.metrics[key]:.4f}"

@@ -127,7 +127,7 @@ def _load_and_promote(stack: Stack, options: Options, prepared: Material, steps:
         frame = backfills.to_frame(prepared.whole).filter(pl.Series(prepared.whole.time_ms <= known_ms))
         frame.write_parquet(features)
         trained = train(features, options.spec, bundle, Recipe(windows=TRAINED_ON))
-        step.note(f"{trained.bundle.version} on {trained.bundle.train.rows:,} events")
+        step.note(f"{trained.bundle.version} on {trained.rows:,} events")
     with steps("Promote it"):
         version = bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], bundle)
         pointers.point(stack.client("ssm"), stack.outputs["PointerPrefix"], version, "demo")

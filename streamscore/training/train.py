@@ -45,11 +45,12 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A bundle with its model, what was converted, and what a person should know about how it came about."""
+    """A bundle with its model, what was converted, of how many rows, and what a person should know."""
 
     bundle: Bundle
     model: bytes
     fitted: Any
+    rows: int
     notes: tuple[str, ...]
 
 
@@ -83,7 +84,7 @@ def fit(
     classifier = Classifier(estimator, recipe.positive_weight)
     fitted = fit_classifier(classifier, recipe.calibration, learn.features, learn.labels)
     draft = _draft(describe(classifier, recipe.calibration), spec, (learn, check), parts)
-    return Trained(*_proven(fitted, draft, check, recipe.alerts), fitted, notes)
+    return Trained(*_proven(fitted, draft, check, recipe.alerts), fitted, len(learn.times), notes)
 
 
 def _proven(fitted: Any, draft: Bundle, check: Table, alerts: Alerts) -> tuple[Bundle, bytes]:
