@@ -176,6 +176,11 @@ class _Side(NamedTuple):
         """Values that are there."""
         return int(self.counts[:-1].sum())
 
+    @property
+    def squares_std(self) -> float:
+        """The standard deviation of squared deviations from the mean."""
+        return self.std**2 * math.sqrt(max(0.0, self.kurtosis - 1))
+
 
 def _of_windows(bins: Bins, counts: Counts, moments: Counts) -> _Side:
     known = int(counts[:-1].sum())
@@ -228,8 +233,8 @@ def _row(reference: _Side, now: _Side, calendar: frozenset[str]) -> Row:
         std=bins.spread * now.std,
         std_reference=bins.spread * reference.std,
         std_ratio=ratio,
-        std_noise=math.exp(
-            min(700.0, drift.std_noise(_larger(reference.kurtosis, now.kurtosis, 3.0), *known))
+        std_noise=drift.std_noise(
+            min(reference.std, now.std), _larger(reference.squares_std, now.squares_std), *known
         ),
         missing=missing[1],
         missing_reference=missing[0],

@@ -125,7 +125,8 @@ def _measures(row: Row) -> Iterator[_Measure]:
     ):
         yield _Measure(kind, value, noise, value - noise / 2, before, now)
     factor = factor_of(1.0, row.std_ratio)
-    yield _Measure(STD, factor, row.std_noise, factor / math.sqrt(row.std_noise), row.std_reference, row.std)
+    least = factor / math.sqrt((row.std_noise**2 + 1) / 2)
+    yield _Measure(STD, factor, row.std_noise, least, row.std_reference, row.std)
 
 
 def _prediction_rate(comparison: Comparison) -> _Measure:

@@ -104,13 +104,13 @@ def test_the_noise_of_means_and_deviations_is_six_of_their_standard_errors() -> 
         samples = draw(size=(2_000, 400))
         std = samples.std()
         assert drift.mean_noise(std, 10**9, 400) / 6 == pytest.approx(samples.mean(axis=1).std(), rel=0.06)
-        spread = np.log(samples.std(axis=1)).std()
-        assert drift.std_noise(kurtosis, 10**9, 400) / 6 == pytest.approx(spread, rel=0.08)
+        noise = drift.std_noise(1.0, math.sqrt(kurtosis - 1), 10**9, 400) ** 2 - 1
+        assert noise / 6 == pytest.approx((samples.var(axis=1) / std**2).std(), rel=0.08)
 
 
 def test_without_counts_everything_is_noise() -> None:
     assert drift.share_noise(math.nan, 0, 0.5, 10) == drift.mean_noise(1.0, 10, 0) == math.inf
-    assert drift.kolmogorov_smirnov_noise(0, 5) == drift.std_noise(3.0, 0, 10) == math.inf
+    assert drift.kolmogorov_smirnov_noise(0, 5) == drift.std_noise(1.0, 1.4, 0, 10) == math.inf
 
 
 def test_the_share_at_or_above_a_limit_is_exact_at_an_edge() -> None:
