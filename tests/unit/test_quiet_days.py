@@ -100,7 +100,7 @@ def test_a_feature_gone_missing_is_named_within_two_windows(reference: str) -> N
 
 @pytest.mark.parametrize("reference", ["seasonal", "baseline"])
 def test_a_doubled_label_prior_shows_in_what_the_model_predicts_within_two_windows(reference: str) -> None:
-    looked = after_two_windows("prior doubled", reference, size=20_000)
+    looked = after_two_windows("prior doubled", reference, size=30_000)
     assert [(f.name, f.kind) for f in looked.verdict.findings] == [(SCORE, PREDICTION_RATE)]
     assert looked.verdict.score_drifted
     assert 1.5 < looked.verdict.findings[0].value < 2.5
