@@ -24,7 +24,7 @@ from streamscore.training.train import Recipe, train
 LIVE_DAYS = 5
 """Below the week by which shared entities' features are delayed: what two shards do to a terminal at the
 same time is then the state's order alone, and no event's features depend on which of them was first."""
-_EVENTS_A_CUSTOMER = 1.7 * LIVE_DAYS
+_EVENTS_A_CUSTOMER = 1.5 * LIVE_DAYS  # below the mean of 1.94 a day, so that there are always enough
 _LATELY = 200
 
 
@@ -40,7 +40,7 @@ def prepare(folder: Path, spec: Spec, events: int) -> Material:
     """Simulate the stream, and train a small model on the weeks before it."""
     folder.mkdir(parents=True)
     last = datetime.now(UTC).date() - timedelta(days=LIVE_DAYS + 9)  # the last label is in the past too
-    customers = 2 + int(events / _EVENTS_A_CUSTOMER)
+    customers = 10 + int(events / _EVENTS_A_CUSTOMER)
     live = _simulated(customers, LIVE_DAYS, last, seed=1).head(events)
     write_events(live, folder / "live.parquet")
     made = records(spec, read_events(folder / "live.parquet", spec), Selection())
@@ -54,7 +54,7 @@ def _simulated(customers: int, days: int, start: Any, seed: int) -> pl.DataFrame
 
 
 def _model(folder: Path, spec: Spec, until: Any) -> Path:
-    write_events(_simulated(60, 40, until - timedelta(days=40), seed=2), folder / "history.parquet")
+    write_events(_simulated(100, 40, until - timedelta(days=40), seed=2), folder / "history.parquet")
     to_frame(backfill(spec, folder / "history.parquet")).write_parquet(folder / "features.parquet")
     few = estimator("sklearn.ensemble.RandomForestClassifier", '{"n_estimators": 10, "max_depth": 8}')
     recipe = Recipe(windows=Windows(train_ms=25 * DAY_MS), estimator=few)

@@ -2,6 +2,7 @@
 read.
 """
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
@@ -65,7 +66,7 @@ def unserved() -> Trained:
     made = small_model.trained(0)
     first = msgspec.structs.replace(made.bundle.features[0], definition="0" * 16)
     other = msgspec.structs.replace(made.bundle, features=(first, *made.bundle.features[1:]))
-    return Trained(bundles.seal(other), made.model, ())
+    return dataclasses.replace(made, bundle=bundles.seal(other))
 
 
 def policy_text(name: str) -> str:
