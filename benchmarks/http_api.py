@@ -82,8 +82,8 @@ class Events:
         return {
             "transaction_id": f"bench-{next(self._ids)}",
             "event_time": datetime.now(UTC).isoformat(),
-            "customer_id": str(draw.randrange(self._customers)),
-            "terminal_id": str(draw.randrange(2 * self._customers)),
+            "customer_id": f"C{draw.randrange(self._customers)}",
+            "terminal_id": f"T{draw.randrange(2 * self._customers)}",
             "amount": round(draw.lognormvariate(3.5, 1.0), 2),
         }
 

@@ -36,12 +36,13 @@ Choose = Callable[[str], Fault]
 
 
 class Edge:
-    """The running endpoint; `choose` is asked per call, with the operation's name."""
+    """The running endpoint; `choose` is asked per call, with the operation's name. `failed` counts faults."""
 
     def __init__(self, upstream: str, choose: Choose) -> None:
         self.choose = choose
         self.calls: Counter[str] = Counter()
         self.most_at_once = 0
+        self.failed = 0
         self._upstream = urlsplit(upstream)
         self._lock = threading.Lock()
         self._inside = 0
@@ -88,6 +89,7 @@ def _handler(edge: Edge) -> type[BaseHTTPRequestHandler]:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with edge.counted(operation):
                 fault = edge.choose(operation)
+                edge.failed += fault is not Fault.NONE
                 if fault is Fault.REFUSED:
                     self.close_connection = True
                 elif fault in _ERRORS:

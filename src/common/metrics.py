@@ -93,25 +93,34 @@ METRICS: tuple[Metric, ...] = (
         "Reviews and blocks that the event bus did not take: kept in a queue, published later (an alarm "
         "watches the queue).",
     ),
-    Metric("DecisionLatency", "Milliseconds", _SCORING, "From an event's arrival to its decision's time."),
+    Metric(
+        "DecisionLatency",
+        "Milliseconds",
+        _SCORING,
+        "From an event's arrival to its decision's time.",
+        "p99 > 5 s (stream), > 0.5 s (API)",
+    ),
     Metric("LabelsStored", "Count", _SCORING, "Labels written onto a decision, or as a stub before it."),
     Metric(
         "FeaturesMissing",
         "Count",
         _SCORING,
         "Rows decided by fallback: the spec lacks a feature of the model.",
+        "> 0",
     ),
     Metric(
         "ScoresMissing",
         "Count",
         _SCORING,
         "Rows decided by fallback: the model gave no number for them.",
+        "> 0",
     ),
     Metric(
         "ModelMissing",
         "Count",
         _SCORING,
         "Rows decided by fallback: no model was promoted, or none could be loaded.",
+        "> 0",
     ),
     Metric(
         "ModelSwapped", "Count", _SCORING, "Times a newly named bundle (champion, challenger) came into use."
@@ -136,6 +145,7 @@ METRICS: tuple[Metric, ...] = (
         "Count",
         _SCORING,
         "Times the pointers, or what one names, could not be read and all was kept as it was.",
+        "> 0 for 15 minutes",
     ),
     Metric(
         "ChallengerFailed", "Count", _SCORING, "Rows the challenger could not score; decided all the same."

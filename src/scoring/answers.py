@@ -21,11 +21,14 @@ _WITHHELD = frozenset({"pk", "features", "request", "ttl"})
 
 
 def answers(items: Sequence[Item], spec_of: Callable[[str], Spec | None]) -> list[Answer]:
-    """Answers in the items' order; features are named by an item's spec, or left out if that is unknown."""
-    return [
-        _answer(item, features)
-        for item, features in zip(items, _features_by_name(items, spec_of), strict=True)
-    ]
+    """Answers in the items' order, with features, named by an item's spec, or none if that is unknown."""
+    named = _features_by_name(items, spec_of)
+    return [{**answer, "features": features} for answer, features in zip(brief(items), named, strict=True)]
+
+
+def brief(items: Sequence[Item]) -> list[Answer]:
+    """Answers in the items' order, without features."""
+    return [_answer(item) for item in items]
 
 
 def stored(item: Item) -> dict[str, Any]:
@@ -75,7 +78,7 @@ def _features_by_name(
     return found
 
 
-def _answer(item: Item, features: Mapping[str, float | None]) -> Answer:
+def _answer(item: Item) -> Answer:
     decision, score = item["decision"]["S"], float(item["score"]["N"]) if "score" in item else None
     at = datetime.fromtimestamp(int(item["scored_at"]["N"]) / 1000, UTC)
     return {
@@ -85,7 +88,6 @@ def _answer(item: Item, features: Mapping[str, float | None]) -> Answer:
         "confidence": _confidence(decision, score),
         "reasons": plain(item["reasons"]) if "reasons" in item else [],
         "rules": plain(item["rules"]) if "rules" in item else [],
-        "features": features,
         "model": item["model"]["S"] if "model" in item else None,
         "policy": item["policy"]["S"],
         "source": item["source"]["S"],

@@ -5,7 +5,9 @@ least, so that one with a field named `features` is still an event.
 """
 
 import hashlib
-import json
+import math
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +15,7 @@ import numpy as np
 
 from common.errors import RecordRefusedError
 from scoring.problems import ProblemError, Refusals
-from stream_features.events import Decoder, Event
+from stream_features.events import Decoded, Decoder, Event, Label
 from stream_features.spec import Spec
 
 DIGEST_BYTES = 16
@@ -44,22 +46,41 @@ class Reader:
         self._only_features = msgspec.json.Decoder(_OnlyFeatures)
         self._object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-    def read(self, body: bytes, arrival_ms: int) -> Asked:
-        """What `body` asks; ProblemError says what is wrong with it."""
-        try:
-            features = self._only_features.decode(body).features
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return Asked(self._event(body, arrival_ms), digest(body), b"")
-        return Asked(None, b"", self._vector(bytes(features)))
+    def read(self, bodies: Sequence[bytes], arrival_ms: int) -> list[Asked | ProblemError]:
+        """What each body asks, or what is wrong with it."""
+        vectors = {
+            n: features for n, body in enumerate(bodies) if (features := self._ready(body)) is not None
+        }
+        events = [body for n, body in enumerate(bodies) if n not in vectors]
+        decoded = zip(events, self._decoder.decode_all(events, [arrival_ms] * len(events)), strict=True)
+        return [
+            self._asked(vectors[n]) if n in vectors else self._event(*next(decoded))
+            for n in range(len(bodies))
+        ]
 
-    def _event(self, body: bytes, arrival_ms: int) -> Event:
+    def _ready(self, body: bytes) -> bytes | None:
+        """The features of a body that holds nothing else."""
+        if (
+            b"features" not in body and b"\\" not in body
+        ):  # nearly all; an escape may stand for a letter of it
+            return None
         try:
-            found = self._decoder.decode(body, arrival_ms)
-            if isinstance(found, Event):
-                return found
-            raise RecordRefusedError("is_label", "type: a label is not scored; put it on the stream")
-        except RecordRefusedError as error:
-            raise self._refusals.problem(error) from error
+            return bytes(self._only_features.decode(body).features)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def _asked(self, features: bytes) -> Asked | ProblemError:
+        try:
+            return Asked(None, b"", self._vector(features))
+        except ProblemError as problem:
+            return problem
+
+    def _event(self, body: bytes, found: Decoded) -> Asked | ProblemError:
+        if isinstance(found, Event):
+            return Asked(found, digest(body), b"")
+        if isinstance(found, Label):
+            found = RecordRefusedError("is_label", "type: a label is not scored; put it on the stream")
+        return self._refusals.problem(found)
 
     def _vector(self, features: bytes) -> bytes:
         try:
@@ -80,17 +101,20 @@ def digest(body: bytes) -> bytes:
 
     Blanks, the order of keys, escapes, and how a number is written (12.30, 12.3, 1.23e1) make no difference.
     """
-    try:
-        values = json.loads(body, parse_float=_by_value)
-        body = json.dumps(values, sort_keys=True, separators=(",", ":")).encode()
-    except (ValueError, RecursionError):  # an unused value beyond Python's limits: compared as it is written
-        pass
+    with suppress(msgspec.MsgspecError, RecursionError, UnicodeError):  # odd beyond reading: as it is written
+        body = _canonical(_values(body))
     return hashlib.sha256(body).digest()[:DIGEST_BYTES]
 
 
-def _by_value(written: str) -> float | int:
+def _by_value(written: str) -> float | int | str:
     number = float(written)
+    if math.isinf(number):  # beyond float64: JSON has no such number
+        return written
     return int(number) if number.is_integer() and abs(number) < _WHOLE_BELOW else number
+
+
+_values = msgspec.json.Decoder(float_hook=_by_value).decode
+_canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 def _number(name: str, raw: bytes) -> float:

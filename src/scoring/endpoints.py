@@ -4,7 +4,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -62,7 +62,7 @@ class Endpoints:
 
     def predict(self, request: Request) -> Reply:
         """POST /predict: an event, or a ready vector."""
-        (answer,) = predict(self._wiring, self._reader, [request.body], request.remaining_ms, request.trace)
+        (answer,) = self._answers([request.body], request, features=True)
         if isinstance(answer, ProblemError):
             raise answer
         return Reply(200, answer)
@@ -70,10 +70,18 @@ class Endpoints:
     def batch_predict(self, request: Request) -> Reply:
         """POST /batch-predict: {"events": […]}, each as /predict takes it."""
         asked = self._asked(request.body)
-        bodies = [bytes(event) for event in asked.events]
-        answers = predict(self._wiring, self._reader, bodies, request.remaining_ms, request.trace)
-        results = [_result(n, answer, features=asked.features) for n, answer in enumerate(answers)]
-        return Reply(200, {"results": results})
+        found = self._answers([bytes(event) for event in asked.events], request, features=asked.features)
+        return Reply(200, {"results": [_result(n, answer) for n, answer in enumerate(found)]})
+
+    def _answers(
+        self, bodies: Sequence[bytes], request: Request, *, features: bool
+    ) -> list[Answer | ProblemError]:
+        """An answer, with the features it rests on if wanted, or what is wrong with it, for each body."""
+        held = predict(self._wiring, self._reader, bodies, request.remaining_ms, request.trace)
+        standing = [each for each in held if not isinstance(each, ProblemError)]
+        told = answers.answers(standing, self._wiring.specs.get) if features else answers.brief(standing)
+        in_order = iter(told)
+        return [each if isinstance(each, ProblemError) else next(in_order) for each in held]
 
     def put_event(self, request: Request) -> Reply:
         """POST /events: checked as the stream's consumer will, so the caller hears what is wrong instead of
@@ -152,11 +160,9 @@ def _with_trace(body: bytes, record: Event | Label, field: str | None, trace: st
     return brace + b"{" + msgspec.json.encode({field: trace})[1:-1] + b"," + rest
 
 
-def _result(index: int, answer: Answer | ProblemError, *, features: bool) -> dict[str, Any]:
+def _result(index: int, answer: Answer | ProblemError) -> dict[str, Any]:
     if isinstance(answer, ProblemError):
         return {"index": index, "error": answer.document()}
-    if not features:
-        del answer["features"]
     return {"index": index, **answer}
 
 

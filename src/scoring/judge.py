@@ -2,6 +2,7 @@
 flagged.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -51,13 +52,15 @@ class Judged(NamedTuple):
     reasons: Sequence[Sequence[Reason]]
     challenger: Shadow | None = None
 
-    def score(self, row: int) -> float | None:
-        """The score of a row, or None where there is none."""
-        return _number(self.scores, row)
+    def each_score(self) -> list[float | None]:
+        """The score of each row, None where there is none."""
+        if self.scores is None:
+            return [None] * len(self.verdicts)
+        return [None if math.isnan(score) else score for score in self.scores.tolist()]
 
-    def absence(self, row: int) -> str:
-        """Why a row has no score; "" if it has one."""
-        return self.absent or (SCORE_MISSING if self.score(row) is None else "")
+    def absence(self, score: float | None) -> str:
+        """Why a row of this score has none; "" if it has one."""
+        return self.absent or (SCORE_MISSING if score is None else "")
 
     def shadow(self, row: int) -> Challenged | None:
         """What the challenger makes of a row, or None where it has no score."""

@@ -15,7 +15,6 @@ from common.aws import RemainingMs
 from common.telemetry import follow, note
 from common.tracing import annotate, step
 from scoring import policy as policies
-from scoring.answers import Answer, answers
 from scoring.asked import Asked, Reader
 from scoring.items import Item
 from scoring.model import Floats
@@ -36,13 +35,13 @@ def predict(
     bodies: Sequence[bytes],
     remaining_ms: RemainingMs,
     trace: str | None = None,
-) -> list[Answer | ProblemError]:
-    """An answer, or what is wrong with it, for each body; TransientError if state cannot be read. `trace` is
-    the request's; an event that has one of its own keeps it.
+) -> list[Held]:
+    """The decision that stands, or what is wrong, for each body; TransientError if state cannot be read.
+    `trace` is the request's; an event that has one of its own keeps it.
     """
     now_ms = time.time_ns() // 1_000_000
     with step("decode"):
-        read = [_read(reader, body, now_ms, trace) for body in bodies]
+        read = [_traced(each, trace) for each in reader.read(bodies, now_ms)]
     asked = [each for each in read if isinstance(each, Asked)]
     if not asked:
         return [each for each in read if isinstance(each, ProblemError)]
@@ -54,8 +53,8 @@ def predict(
         decided = _decided(wiring, rows)
     for item, each in zip(decided, asked, strict=True):
         item["request"] = {"B": each.digest}
-    told = iter(_told(wiring, record(wiring, asked, decided, remaining_ms)))
-    return [next(told) if isinstance(each, Asked) else each for each in read]
+    held = iter(record(wiring, asked, decided, remaining_ms))
+    return [next(held) if isinstance(each, Asked) else each for each in read]
 
 
 def as_of_now(wiring: Wiring, events: Sequence[Event], remaining_ms: RemainingMs) -> Floats:
@@ -71,12 +70,14 @@ def as_of_now(wiring: Wiring, events: Sequence[Event], remaining_ms: RemainingMs
     return fold(wiring.spec, Columns.from_records(wiring.spec, events), groups, keep=False).features
 
 
-def _read(reader: Reader, body: bytes, now_ms: int, trace: str | None) -> Asked | ProblemError:
-    try:
-        asked = reader.read(body, now_ms)
-    except ProblemError as problem:
-        return problem
-    if trace is None or asked.event is None or asked.event.trace is not None:
+def _traced(asked: Asked | ProblemError, trace: str | None) -> Asked | ProblemError:
+    """With the request's trace, where the event has none of its own."""
+    if (
+        trace is None
+        or isinstance(asked, ProblemError)
+        or asked.event is None
+        or asked.event.trace is not None
+    ):
         return asked
     return asked._replace(event=msgspec.structs.replace(asked.event, trace=trace))
 
@@ -110,9 +111,3 @@ def _decided(wiring: Wiring, rows: Sequence[Row]) -> list[Item]:
         draws[[not row.id for row in rows]] = np.nan  # a vector is nobody's: no control for it
     judged = wiring.judge.judge(serving, spec, batch(spec, rows), draws)
     return list(items(spec, spec.sha256, rows, judged, "api"))
-
-
-def _told(wiring: Wiring, held: Sequence[Held]) -> list[Answer | ProblemError]:
-    """Answers for what is held, in order."""
-    told = iter(answers([each for each in held if not isinstance(each, ProblemError)], wiring.specs.get))
-    return [each if isinstance(each, ProblemError) else next(told) for each in held]

@@ -39,6 +39,7 @@ def items(
     """The item of each row's decision, in order; `source` is `stream` or `api`."""
     scored_at_ms = time.time_ns() // 1_000_000
     others = [entity.name for entity in spec.entities[1:]] if spec else []
+    scores = judged.each_score()
     for n, row in enumerate(rows):
         yield to_item(
             Decision(
@@ -47,10 +48,10 @@ def items(
                 event_time_ms=row.time_ms,
                 arrival_ms=row.arrival_ms,
                 scored_at_ms=scored_at_ms,
-                score=judged.score(n),
+                score=scores[n],
                 verdict=judged.verdicts[n],
                 reasons=judged.reasons[n],
-                absent=judged.absence(n),
+                absent=judged.absence(scores[n]),
                 model=judged.model,
                 policy=judged.policy,
                 spec_sha=spec_sha,

@@ -117,9 +117,10 @@ class Redecider:
         judged = self._judged(Serving(model, parts.absent, None, policy), spec, whole)
         if model is not None and judged.absent in {MODEL_UNAVAILABLE, FEATURES_MISSING}:
             return self._leave(whole, f"model {model.version} does not score")
+        scores = judged.each_score()
         for n, one in enumerate(whole):
             own = one.decision.model is not None and one.decision.model == judged.model
-            yield Again(one, spec, judged.score(n), judged.verdicts[n], judged.reasons[n], own)
+            yield Again(one, spec, scores[n], judged.verdicts[n], judged.reasons[n], own)
 
     def _judged(self, serving: Serving, spec: Spec, group: Sequence[Decided]) -> Judged:
         """The judge counts and logs for a function; of a backtest nothing may be reported as if it had

@@ -1,9 +1,18 @@
 """Decisions read back by time: the one way for backtests, reports, training sets and case files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-from streamscore.decided.stored import Decided, decided_of
+from streamscore.decided.coverage import to_read
+from streamscore.decided.exporting import Source, covered
+from streamscore.decided.exports import Bucket, finished, read
+from streamscore.decided.scan import scanned
+from streamscore.decided.stored import Decided
+
+SCANNED_BYTES = 1 << 30
+"""A table up to this size is scanned at once (131,000 read units a GB, read whole) rather than exported."""
+SEGMENTS = 4
 
 
 class Stack(Protocol):
@@ -18,31 +27,27 @@ class Stack(Protocol):
 
 
 def decisions_log(
-    stack: Stack, since_ms: int | None = None, until_ms: int | None = None
+    stack: Stack,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Decided]:
     """Every decision with since <= `scored_at` < until (epoch ms; None: no bound), each once, in no order, as
     it stands now: with the label that came since. Memory does not grow with their number.
+
+    A large table is read from its exports to S3; `say` hears of those that have to be waited for, and what
+    was decided in the last minutes is not in them. The local stack's is scanned.
     """
-    return scanned(stack, since_ms, until_ms)
+    dynamodb, table = stack.client("dynamodb"), stack.outputs["DecisionsTableName"]
+    if urlsplit(dynamodb.meta.endpoint_url).hostname == "127.0.0.1":  # an emulator's exports hold no data
+        return scanned(dynamodb, table, since_ms, until_ms)
+    if dynamodb.describe_table(TableName=table)["Table"]["TableSizeBytes"] <= SCANNED_BYTES:
+        return scanned(dynamodb, table, since_ms, until_ms, SEGMENTS)
+    bucket = Bucket(stack.client("s3"), stack.outputs["DataBucketName"])
+    return exported(Source(dynamodb, table, bucket, say), since_ms or 0, until_ms)
 
 
-def scanned(stack: Stack, since_ms: int | None, until_ms: int | None) -> Iterator[Decided]:
-    """The same by reading the whole table, a page at a time; what is written meanwhile may be missing."""
-    asked = {"TableName": stack.outputs["DecisionsTableName"], "ConsistentRead": True}
-    pages = stack.client("dynamodb").get_paginator("scan").paginate(**asked, **_filter(since_ms, until_ms))
-    for page in pages:
-        yield from map(decided_of, page["Items"])
-
-
-def _filter(since_ms: int | None, until_ms: int | None) -> dict[str, Any]:
-    """A stub of a label has no `scored_at`, so no comparison holds for it."""
-    values = {":since": {"N": str(since_ms or 0)}}
-    condition = "#at >= :since"
-    if until_ms is not None:
-        values[":until"] = {"N": str(until_ms)}
-        condition += " AND #at < :until"
-    return {
-        "FilterExpression": condition,
-        "ExpressionAttributeNames": {"#at": "scored_at"},
-        "ExpressionAttributeValues": values,
-    }
+def exported(source: Source, since_ms: int, until_ms: int | None) -> Iterator[Decided]:
+    """The same from exports, once they cover the stretch."""
+    covered(source, since_ms, until_ms)
+    yield from read(source.bucket, to_read(finished(source.bucket), since_ms), since_ms, until_ms)

@@ -137,9 +137,12 @@ def _at(epoch_ms: int | None) -> str:
 
 
 def _line(name: str, what: str) -> str:
+    return f"{name:<{_WIDTH}} {printable(what)}"
+
+
+def printable(text: str) -> str:
     """What came with an event must not move a terminal's cursor: it is shown escaped."""
-    safe = what if what.isprintable() else "".join(map(_printable, what))
-    return f"{name:<{_WIDTH}} {safe}"
+    return text if text.isprintable() else "".join(map(_printable, text))
 
 
 def _printable(character: str) -> str:

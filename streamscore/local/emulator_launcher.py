@@ -3,10 +3,10 @@
 In ministack 1.5.33 PartiQL writes reach no DynamoDB stream and are metered as one unit whatever their size,
 BatchGetItem is not metered, and an alarm looks at its metric under any dimensions and at all periods as one.
 `tests/integration/test_emulator.py` fails when upstream mends one of them.
-Parsing PartiQL, twice a statement, is half of the emulator's CPU; here it is done once.
+What it does over and over is done once (here and in `emulator_speed`).
 """
 
-import functools
+import asyncio
 import json
 import os
 import socket
@@ -20,10 +20,15 @@ from typing import Any
 
 import emulator_kinesis  # beside this script
 from ministack.app import main
-from ministack.services import _dynamodb_keywords, cloudwatch, dynamodb, kinesis
+from ministack.services import cloudwatch, dynamodb, kinesis
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # the project: not installed in this environment
 from streamscore.local.alarm_state import alarm_state
+from streamscore.local.emulator_speed import (
+    read_projections_once,
+    read_statements_once,
+    size_and_check_quickly,
+)
 
 Reply = tuple[int, dict[str, str], bytes]
 
@@ -115,32 +120,35 @@ def _add_units(body: bytes, extra_units: dict[str, float]) -> bytes:
 
 
 def meter_batch_get_item() -> None:
-    """Add the read units of BatchGetItem: per started 4 KB of each item one if strong, else a half."""
+    """Add the read units of BatchGetItem: per started 4 KB of each item, however little is asked for, one
+    if strong, else a half.
+    """
     call = dynamodb._batch_get_item
 
     def wrapped(request: dict[str, Any]) -> Reply:
         status, headers, body = call(request)
         if status == 200 and request.get("ReturnConsumedCapacity", "NONE") != "NONE":
-            reply = json.loads(body)
-            reply["ConsumedCapacity"] = [
-                {"TableName": table, "CapacityUnits": _read_units(config, reply["Responses"].get(table, []))}
+            consumed = [
+                {"TableName": table, "CapacityUnits": _read_units(table, config)}
                 for table, config in request["RequestItems"].items()
             ]
-            body = json.dumps(reply, ensure_ascii=False).encode()
+            body = body[:-1] + b', "ConsumedCapacity": ' + json.dumps(consumed).encode() + b"}"
         return status, headers, body
 
     dynamodb._batch_get_item = wrapped
 
 
-def _read_units(config: dict[str, Any], items: list[dict[str, Any]]) -> float:
-    missing = len(config["Keys"]) - len(items)  # reading nothing costs as much as reading 4 KB
-    started_4kb: int = missing + sum(max(1, -(-dynamodb._item_size_bytes(item) // 4096)) for item in items)
+def _read_units(table_name: str, config: dict[str, Any]) -> float:
+    table = dynamodb._tables[dynamodb._normalize_table_name(table_name)]
+    items = [dynamodb._get_item_by_key(table, key) for key in config["Keys"]]
+    started_4kb: int = sum(
+        max(1, -(-dynamodb._item_size_bytes(item) // 4096)) if item else 1 for item in items
+    )  # reading nothing costs as much as reading 4 KB
     return started_4kb * (1.0 if config.get("ConsistentRead") else 0.5)
 
 
 def parse_partiql_once() -> None:
-    """A batch parses a statement to check it, and its execution parses it again; texts repeat."""
-    _dynamodb_keywords._tokenize = functools.lru_cache(maxsize=1024)(_dynamodb_keywords._tokenize)
+    """A batch parses a statement to check it, and its execution parses it again."""
     parse, last = dynamodb._parse_partiql, threading.local()
 
     def wrapped(statement: str, parameters: Any) -> Any:
@@ -187,16 +195,33 @@ def _change_state(alarm: dict[str, Any], state: str) -> None:
 
 
 def ring_when_streams_change(address: str) -> None:
-    """Send the name of a table or Kinesis stream to `address` whenever records were put on its stream."""
+    """Send the name of a table or Kinesis stream to `address` when records were put on its stream: once for
+    all that one request put there, since nobody can read them before it is done.
+    """
     host, _, port = address.rpartition(":")
     bell = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     bell.setblocking(False)
+    changed: set[str] = set()
+
+    def send(name: str) -> None:
+        with suppress(OSError):
+            bell.sendto(name.encode(), (host, int(port)))
+
+    def ring() -> None:
+        while changed:
+            send(changed.pop())
 
     def ringing(call: Callable[..., Any], name_of: Callable[[Any], str]) -> Callable[..., Any]:
         def wrapped(about: Any, *more: Any, **named: Any) -> Any:
             reply = call(about, *more, **named)
-            with suppress(OSError):
-                bell.sendto(name_of(about).encode(), (host, int(port)))
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:  # not a request, but a thread of the emulator's own
+                send(name_of(about))
+                return reply
+            if not changed:
+                loop.call_soon(ring)
+            changed.add(name_of(about))
             return reply
 
         return wrapped
@@ -216,6 +241,9 @@ if __name__ == "__main__":
         meter_partiql_by_size()
         meter_batch_get_item()
         parse_partiql_once()
+        read_statements_once()
+        read_projections_once()
+        size_and_check_quickly()
         emulator_kinesis.bound_reads()
         emulator_kinesis.keep_parents()
         evaluate_alarms_as_aws_does()

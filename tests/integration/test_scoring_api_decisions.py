@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.aws import RESERVE_MS
 from scoring.api import respond
 from scoring.endpoints import Endpoints
 from streamscore.local.emulator import Emulator
@@ -31,10 +32,11 @@ def api(stack: ScoringStack) -> Endpoints:
 
 @pytest.fixture
 def edge(stack: ScoringStack, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Edge]:
-    """DynamoDB behind an edge that does what a test chooses."""
+    """DynamoDB behind an edge that does what a test chooses; patience ends with the third failed call."""
     made = Edge(emulator.endpoint, lambda operation: Fault.NONE)
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", made.endpoint)
-    monkeypatch.setattr("scoring.api.PATIENCE_MS", 100)
+    plenty_ms = RESERVE_MS + 600_000
+    monkeypatch.setattr("scoring.api._patience", lambda _: lambda: 0 if made.failed >= 3 else plenty_ms)
     yield made
     made.stop()
 
@@ -140,7 +142,7 @@ def test_a_throttled_table_is_answered_with_come_back_and_later_with_the_decisio
     reply = respond(api, http("POST", "/predict", event()))
     assert (reply["statusCode"], reply["headers"]["retry-after"]) == (503, "1")
     assert json.loads(reply["body"])["type"] == "urn:streamscore:problem:busy"
-    edge.choose = lambda asked: Fault.NONE
+    edge.choose, edge.failed = lambda asked: Fault.NONE, 0
     assert call(api, "POST", "/predict", event())[0] == 200
 
 

@@ -1,5 +1,6 @@
 """The alarms as CloudFormation gets them: each watches something that exists, tells somebody, and can end."""
 
+import re
 from typing import Any
 
 import pytest
@@ -81,7 +82,14 @@ EXPECTED: dict[tuple[Any, ...], set[str]] = {
     ("Sum", 300, 3, 3, ">", 0, "notBreaching"): {"ModelStaleAlarm", "ApiModelStaleAlarm"},
     ("Maximum", 300, 1, 1, ">", 600, "notBreaching"): {"UnpublishedAlarm"},
     ("Maximum", 300, 1, 1, ">", 0, "notBreaching"): {"UndeliveredAlarm"},
-    ("Sum", 3600, 2, 2, "<", 1, "breaching"): {"MonitorSilentAlarm"},
+    ("Maximum", 300, 1, 1, ">", 0, "ignore"): {
+        "FeaturesDriftedAlarm",
+        "ScoreDriftedAlarm",
+        "PerformanceDroppedAlarm",
+        "RetrainingAdvisedAlarm",
+        "CostOverBudgetAlarm",
+    },
+    ("Sum", 900, 2, 2, "<", 1, "breaching"): {"MonitorSilentAlarm"},
     ("Sum", 300, ("IsPolling", 3, 288), None, "<", 1, "breaching"): {"StreamFeaturesSilentAlarm"},
     (None, None, 5, 3, "<", -250, "notBreaching"): {"BacklogShrinkingAlarm"},
 }
@@ -273,3 +281,21 @@ def test_a_budget_is_made_once_an_amount_is_given_and_tells_the_topic_before_it_
     ]
     for notification in told:
         assert notification["Subscribers"] == [{"SubscriptionType": "SNS", "Address": {"Ref": "AlarmTopic"}}]
+
+
+def test_the_metrics_page_names_an_alarm_where_there_is_one() -> None:
+    watched = {a["MetricName"] for a in ALARMS.values() if a.get("Namespace") == "streamscore"}
+    assert {metric.name for metric in BY_NAME.values() if metric.alarm} == watched
+
+
+def test_what_a_drift_message_is_made_of_is_in_the_event() -> None:
+    (rule,) = of_type("AWS::Events::Rule").values()
+    paths = rule["Targets"][0]["InputTransformer"]["InputPathsMap"].values()
+    assert {path.removeprefix("$.detail.") for path in paths} == {"model", "since", "until", "text"}
+
+
+def test_the_monitor_is_silent_only_after_several_looks_did_not_happen() -> None:
+    expression = of_type("AWS::Scheduler::Schedule")["MonitorSchedule"]["ScheduleExpression"]
+    (every_min,) = re.fullmatch(r"cron\(\d+/(\d+) \* \* \* \? \*\)", expression).groups()  # type: ignore[union-attr]
+    silent = ALARMS["MonitorSilentAlarm"]
+    assert silent["Period"] * silent["EvaluationPeriods"] >= 3 * 60 * int(every_min)

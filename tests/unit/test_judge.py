@@ -58,7 +58,7 @@ def test_what_a_challenger_would_decide_obeys_rules_and_its_own_thresholds() -> 
 def test_a_challenger_that_fails_disturbs_nothing() -> None:
     found = Judge().judge(Serving(small_model.model(0), "", dead(1), POLICY), small_model.spec(), BATCH)
     assert found.shadow(0) is None
-    assert found.score(0) == small_model.model(0).scores(BATCH.features)[0]
+    assert found.each_score() == small_model.model(0).scores(BATCH.features).tolist()
 
 
 def test_a_row_the_challenger_gives_no_number_for_has_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_a_row_the_challenger_gives_no_number_for_has_none_of_it(monkeypatch: py
 
 def test_a_champion_that_fails_leaves_the_decision_to_the_fallback() -> None:
     found = Judge().judge(Serving(dead(0), "", None, POLICY), small_model.spec(), BATCH)
-    assert (found.model, found.absence(0), found.score(0)) == (None, MODEL_UNAVAILABLE, None)
+    assert (found.model, found.absence(None), found.each_score()) == (None, MODEL_UNAVAILABLE, [None, None])
     assert [verdict.decision for verdict in found.verdicts] == ["review", "review"]
 
 
@@ -80,7 +80,7 @@ def test_forced_a_score_is_still_computed() -> None:
     forced = parse('force = "approve"')
     found = Judge().judge(Serving(small_model.model(0), "", None, forced), small_model.spec(), BATCH)
     assert [(v.decision, v.rules) for v in found.verdicts] == [("approve", ("force",))] * 2
-    assert found.score(0) is not None
+    assert None not in found.each_score()
 
 
 def test_a_policy_is_compiled_once_a_spec(monkeypatch: pytest.MonkeyPatch) -> None:
