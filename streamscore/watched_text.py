@@ -98,12 +98,13 @@ def _verdict(verdict: Verdict) -> Iterator[str]:
     elif not verdict.findings:
         yield "nothing drifted"
     for finding in verdict.findings:
-        yield f"* {_told(finding)}"
+        yield f"* {told(finding)}"
     if verdict.retrain:
         yield "retraining is advised"
 
 
-def _told(finding: Finding) -> str:
+def told(finding: Finding) -> str:
+    """One thing that changed: what, by how much, from what to what, and when."""
     what = finding.kind.replace("_", " ").replace("psi", "PSI").replace("roc auc", "ROC AUC")
     value = f"{what} {_number(finding.value, 3)}"
     if finding.name == SCORE and finding.kind in {PREDICTION_RATE, "label_rate"}:

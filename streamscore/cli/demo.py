@@ -13,9 +13,9 @@ import polars as pl
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
 from streamscore.demo.material import Simulated
-from streamscore.demo.page import render
 from streamscore.demo.run import Options, run
 from streamscore.demo.text import lines
+from streamscore.report.page import render
 
 
 @click.command()
@@ -75,9 +75,9 @@ def command(
     )
     _let_polars_find_numpy()
     signal.signal(signal.SIGTERM, _end)
-    summary = run(options, TerminalProgress())
+    summary, report = run(options, TerminalProgress())
     page = options.folder / "report.html"
-    page.write_text(render(summary, "streamscore demo"), encoding="utf-8")
+    page.write_text(render(report, "streamscore demo"), encoding="utf-8")
     if as_json:
         click.echo(msgspec.json.encode(summary).decode())
     else:

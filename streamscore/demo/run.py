@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, time
+from typing import NamedTuple
 
 import msgspec
 import polars as pl
@@ -17,12 +18,15 @@ from stream_features.spec import Spec
 from streamscore.demo import checks, findings, material
 from streamscore.demo.material import Material
 from streamscore.demo.summary import Summary
+from streamscore.estimate.price_file import PriceTable
 from streamscore.local import stack as local
 from streamscore.local.processes import ProcessIdentity
 from streamscore.local.stack import Stack
 from streamscore.producer.records import Selection, new_trace, records
 from streamscore.producer.stream import Pace, put
 from streamscore.progress import Progress, Step
+from streamscore.report.content import Report
+from streamscore.report.gather import gather
 from streamscore.training import backfill as backfills
 from streamscore.training import bundles, pointers
 from streamscore.training.backfill import Backfilled, backfill
@@ -55,6 +59,13 @@ class Options:
         return self.root / ".local/demo"
 
 
+class Outcome(NamedTuple):
+    """What a run came to, and the report of its stack."""
+
+    summary: Summary
+    report: Report
+
+
 @dataclass
 class Steps:
     """Passes steps on to whoever listens, and keeps how long each took."""
@@ -71,7 +82,7 @@ class Steps:
         self.seconds[name] = round(monotonic() - start_s, 3)
 
 
-def run(options: Options, progress: Progress) -> Summary:
+def run(options: Options, progress: Progress) -> Outcome:
     """Everything; the stack is taken down on the way out, whatever happens, unless it is to be kept."""
     material.refuse_max_age(options.spec)
     if options.events is not None and not options.events.is_file():
@@ -85,13 +96,23 @@ def run(options: Options, progress: Progress) -> Summary:
         ending.callback(local.down, options.root)
         prepared = _prepare(options, steps)
         _load_and_promote(stack, options, prepared, steps)
-        summary = _replay(stack, options, prepared, steps)
+        began = datetime.now(UTC)
+        summary = _replay(stack, options, prepared, steps, began)
+        with steps("Gather the report"):
+            report = gather(stack, stack.name, began - findings.WINDOW, datetime.now(UTC), PriceTable())
         started = _processes(stack)
         if options.keep:
             ending.pop_all()
-            return msgspec.structs.replace(summary, seconds=steps.seconds)
+            return _outcome(summary, report, steps)
     summary = findings.with_check(summary, checks.no_process_left(_alive(started)))
-    return msgspec.structs.replace(summary, seconds=steps.seconds)
+    return _outcome(summary, report, steps)
+
+
+def _outcome(summary: Summary, report: Report, steps: Steps) -> Outcome:
+    """The report has the run's own findings too."""
+    summary = msgspec.structs.replace(summary, seconds=steps.seconds)
+    parts = {"checks": summary.checks, "parity": summary.parity, "seconds": summary.seconds}
+    return Outcome(summary, msgspec.structs.replace(report, **parts))
 
 
 def _prepare(options: Options, steps: Steps) -> Material:
@@ -133,8 +154,7 @@ def _load_and_promote(stack: Stack, options: Options, prepared: Material, steps:
         pointers.point(stack.client("ssm"), stack.outputs["PointerPrefix"], version, "demo")
 
 
-def _replay(stack: Stack, options: Options, prepared: Material, steps: Steps) -> Summary:
-    began = datetime.now(UTC)
+def _replay(stack: Stack, options: Options, prepared: Material, steps: Steps, began: datetime) -> Summary:
     with steps("Start the mappings"):
         stack.start()
     with steps("Put the live stream", "records") as step:

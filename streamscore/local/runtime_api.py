@@ -5,9 +5,10 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html, version 2018-06-
 
 import http.server
 import queue
+import sys
 import threading
 from dataclasses import dataclass
-from typing import BinaryIO, cast, override
+from typing import Any, BinaryIO, cast, override
 
 from streamscore.local.bodies import body_of
 
@@ -99,6 +100,12 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     api: RuntimeApi
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A process that was killed is told of by its exit."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -1,11 +1,9 @@
 import math
-from html.parser import HTMLParser
 
 import msgspec
 import pytest
 
 from streamscore.demo.checks import Check, Parity
-from streamscore.demo.page import render
 from streamscore.demo.summary import (
     Cost,
     Decided,
@@ -73,43 +71,6 @@ def test_one_class_alone_has_no_auc(labels: tuple[bool, ...]) -> None:
     performance = performance_of([decided(str(n), 0.5, label) for n, label in enumerate(labels)])
     assert performance.roc_auc is None
     assert performance.average_precision is None
-
-
-class Page(HTMLParser):
-    """Notes tags that stay open and addresses that would be fetched."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.fetched: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag != "meta":
-            self.open.append(tag)
-        self.fetched += [f"{tag} {name}" for name, _ in attrs if name in {"src", "href"}]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def test_the_page_is_well_formed_and_loads_nothing() -> None:
-    html = render(whole_summary(Check("parity", False, "a < b")), "streamscore demo")
-
-    page = Page(html)
-    assert page.open == []
-    assert page.fetched == []
-    assert "<script" not in html
-    assert "a &lt; b" in html
-    assert "&lt;amount&gt;" in html
-    assert "$12.50 per million decisions" in html
-
-
-def test_a_page_of_little_leaves_out_what_is_not_known() -> None:
-    html = render(Summary(checks=(Check("a", True, "b"),), events={}, decisions={}), "t")
-    assert "Latency" not in html
-    assert "Cost" not in html
-    assert Page(html).open == []
 
 
 def test_the_summary_becomes_json_and_comes_back() -> None:
