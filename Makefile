@@ -19,6 +19,9 @@ test: setup ## unit, integration and end-to-end tests, on the local stack
 test-nightly: setup ## every property test with 10,000 examples: hours
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -m hypothesis --timeout 0 $(ARGS)
 
+chaos: setup ## a stream under kills, faults, repeats and new shards equals one without: ARGS="--seeds 3 --events 20000"
+	@$(BIN)/python -m streamscore.chaos $(ARGS)
+
 fuzz: setup ## what reads bytes from outside, led by coverage: ten minutes each, or ARGS="records --seconds 60"
 	@scripts/bootstrap.sh fuzz
 	@PYTHONPATH=.:.tools/fuzz/lib/python3.13/site-packages $(BIN)/python scripts/fuzz.py $(ARGS)
@@ -43,6 +46,7 @@ bench: setup ## speed, bytes and write units of the feature engine, side by side
 	@$(BIN)/python benchmarks/backfill_scale.py --events 3e5 1e6
 	@test -d .aws-sam/build/ScoringApiFunction || $(MAKE) build
 	@$(BIN)/python benchmarks/cold_start.py
+	@$(BIN)/python benchmarks/models.py
 	@$(BIN)/python benchmarks/scoring_stream.py
 	@$(BIN)/python benchmarks/http_api.py
 
@@ -75,4 +79,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test test-nightly fuzz check bench build invoke start-api deploy readme lock clean
+.PHONY: help setup demo test test-nightly chaos fuzz check bench build invoke start-api deploy readme lock clean

@@ -116,20 +116,22 @@ PROCESSES = ("function", "host", "emulator")
 
 @contextmanager
 def cpu_of(stack: Stack) -> Iterator[dict[str, float]]:
-    """Fills in, by process, the CPU milliseconds used inside the block."""
-    host = psutil.Process(stack.supervisor.pid)
-    (function,) = stack.stats()["processes"][stack.outputs["ScoringApiFunctionName"]]
-    (emulator,) = [child for child in host.children() if "emulator_launcher" in " ".join(child.cmdline())]
-    processes = dict(zip(PROCESSES, (psutil.Process(function), host, emulator), strict=True))
-    before = {name: _cpu_ms(process) for name, process in processes.items()}
+    """Fills in, by process, the CPU milliseconds used inside the block; a function may have several."""
+    before = _cpu_ms(stack)
     used: dict[str, float] = {}
     yield used
-    used |= {name: _cpu_ms(process) - before[name] for name, process in processes.items()}
+    used |= {name: cpu_ms - before[name] for name, cpu_ms in _cpu_ms(stack).items()}
 
 
-def _cpu_ms(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return 1000 * float(times.user + times.system)
+def _cpu_ms(stack: Stack) -> dict[str, float]:
+    host = psutil.Process(stack.supervisor.pid)
+    function = stack.stats()["processes"].get(stack.outputs["ScoringApiFunctionName"], [])
+    emulator = [child.pid for child in host.children() if "emulator_launcher" in " ".join(child.cmdline())]
+    times = {
+        name: [psutil.Process(pid).cpu_times() for pid in pids]
+        for name, pids in zip(PROCESSES, (function, [host.pid], emulator), strict=True)
+    }
+    return {name: 1000 * float(sum(one.user + one.system for one in each)) for name, each in times.items()}
 
 
 class Client:

@@ -15,19 +15,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scoring.policy import CONTROL
 from streamscore.backtest.again import Again
+from streamscore.backtest.differences import Judged, Side, differences
 from streamscore.backtest.result import Labels, Quality
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 DAY_MS = 86_400_000
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side's scores (NaN where there is none) and alerts (review or block)."""
-
-    scores: Floats
-    alerts: Flags
 
 
 @dataclass
@@ -77,7 +70,8 @@ class Labelled:
             Side(np.array(scores, np.float64)[used], alerts[used])
             for scores, alerts in zip(self._scores, (alert_before, alert_after), strict=True)
         ]
-        before, after = (quality(side, both(sides), label[used], weights) for side in sides)
+        judged = Judged(time_ms[used] // DAY_MS, weights, label[used], both(sides))
+        before, after = (quality(side, judged.scored, judged.labels, weights) for side in sides)
         return Labels(
             matured=int(used.sum()),
             positives=int(label[used].sum()),
@@ -87,9 +81,10 @@ class Labelled:
             blocked_open=self.blocked_open,
             control=int((control & matured).sum()),
             weighted=weighted,
-            days=len(np.unique(time_ms[used] // DAY_MS)),
+            days=len(np.unique(judged.days)),
             before=before,
             after=after,
+            differences=differences(judged, *sides),
         )
 
 

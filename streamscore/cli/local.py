@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from streamscore.local import stack as stacks
+from streamscore.local.pace import PACES
 
 
 @click.group("local")
@@ -24,9 +25,16 @@ def command() -> None:
 @click.option(
     "--shards", type=click.IntRange(1, 64), default=1, show_default=True, help="Of the events stream."
 )
-def up(port: int, spec: Path | None, shards: int) -> None:
+@click.option(
+    "--pace",
+    type=click.Choice(list(PACES)),
+    default="local",
+    show_default=True,
+    help="How often streams are looked at: when records come, or as AWS does it, with fan-out or without.",
+)
+def up(port: int, spec: Path | None, shards: int, pace: str) -> None:
     """Bring it up, its mappings not polling; `streamscore start` lets events flow."""
-    stack = stacks.up(Path.cwd(), spec=spec, port=port, shards=shards)
+    stack = stacks.up(Path.cwd(), spec=spec, port=port, shards=shards, pace=pace)
     click.echo(
         f"up at {stack.endpoint}; `streamscore start` lets events flow, `streamscore local down` ends it",
         err=True,

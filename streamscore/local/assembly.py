@@ -26,6 +26,7 @@ from streamscore.local.http_api import (
     routes_of,
 )
 from streamscore.local.hub import Api, Command, Hub
+from streamscore.local.pace import PACES
 from streamscore.local.poller import Poller
 from streamscore.local.runtime_host import PayloadTooLargeError, RuntimeHost, ThrottledError
 from streamscore.local.streams import Stream, open_stream
@@ -44,6 +45,7 @@ class Options:
     spec: str | None
     port: int
     shards: int = 1
+    pace: str = "local"
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     site = Site(state_dir / "code", emulator.endpoint, emulators.REGION, state_dir / "logs")
     host = RuntimeHost(deployed.functions, site, lambda _name, line: metrics.offer(line))
     world = _World(emulator.endpoint, host, clients("s3"))
-    poller = Poller(deployed.mappings, world, state_dir / "checkpoints", bell)
+    poller = Poller(deployed.mappings, world, state_dir / "checkpoints", bell, PACES[options.pace])
     exits.callback(poller.close)
     exits.callback(host.close)  # before the poller's threads end, which would wait for their functions
     exits.callback(poller.pause)

@@ -18,6 +18,7 @@ from streamscore.local.filters import compile_filters
 from streamscore.local.function_process import Outcome
 from streamscore.local.gate import Gate
 from streamscore.local.mapping import Mapping
+from streamscore.local.pace import PACES, Pace
 from streamscore.local.replies import read_reply
 from streamscore.local.runtime_host import PayloadTooLargeError, ThrottledError
 from streamscore.local.shard import Shard
@@ -76,12 +77,15 @@ class Lane(threading.Thread):
         gate: Gate,
         *,
         on_shard_end: Callable[[], None],
+        pace: Pace = PACES["local"],
     ) -> None:
         super().__init__(name=f"{mapping.name}-{shard_id}", daemon=True)
         self.mapping, self.shard_id = mapping, shard_id
         self.stats = LaneStats()
         self.done = False  # the shard has ended, and everything in it is over
         self._on_shard_end = on_shard_end
+        self._every_s = pace.table_s if mapping.reads_table else pace.kinesis_s
+        self._read_at_s = 0.0
         self._platform, self._checkpoints, self._gate = platform, checkpoints, gate
         self._wanted = compile_filters(list(mapping.patterns))
         self._since_ms = _since_ms(mapping, checkpoints)
@@ -133,9 +137,11 @@ class Lane(threading.Thread):
             case GiveUp():
                 self._give_up(action)
             case Wait(until_ms=until_ms):
-                if self._shard.room and not self.stats.ended and self._read(stream):
+                pause_s = self._read_at_s - time.monotonic()
+                if self._shard.room and not self.stats.ended and pause_s <= 0 and self._read(stream):
                     return True, 0.0
-                return False, _seconds_until(until_ms)
+                wait_s = _seconds_until(until_ms)
+                return False, min(wait_s, pause_s) if pause_s > 0 else wait_s
         self._save()
         self.stats.open_window = self._shard.has_open_window
         self.stats.active_at = time.monotonic()
@@ -155,9 +161,11 @@ class Lane(threading.Thread):
         if read.records:
             self._take(read.records)
             self.stats.active_at = time.monotonic()
-        elif self._at_tip and self._shard.empty:
+            return True
+        self._read_at_s = started + self._every_s
+        if self._at_tip and self._shard.empty:
             self.stats.quiet_at = started
-        return bool(read.records)
+        return False
 
     def _take(self, documents: list[tuple[str, int, dict[str, object]]]) -> None:
         wanted, since_ms = self._wanted, self._since_ms

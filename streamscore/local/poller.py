@@ -14,6 +14,7 @@ from streamscore.local.checkpoints import Checkpoints
 from streamscore.local.gate import Gate
 from streamscore.local.lane import Lane, Platform
 from streamscore.local.mapping import Mapping
+from streamscore.local.pace import PACES, Pace
 from streamscore.local.streams import ShardId
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,9 @@ class Poller:
         platform: Platform,
         checkpoint_dir: Path,
         bell: Bell | None = None,
+        pace: Pace = PACES["local"],
     ) -> None:
-        self._mappings, self._platform = mappings, platform
+        self._mappings, self._platform, self._pace = mappings, platform, pace
         self._checkpoints = Checkpoints(checkpoint_dir)
         self._gate = Gate(told=bell is not None)
         if bell:
@@ -134,6 +136,7 @@ class Poller:
             self._checkpoints,
             self._gate,
             on_shard_end=self._go_on_with_children,
+            pace=self._pace,
         )
         self._lanes.append(lane)
         lane.start()

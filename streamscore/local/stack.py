@@ -85,9 +85,12 @@ def up(  # noqa: PLR0913 - each by its name
     spec: Path | None = None,
     port: int = 4566,
     shards: int = 1,
+    pace: str = "local",
     detached: bool = True,
 ) -> Stack:
     """Bring up the stack of the project's template with its state under `root`/.local, not polling yet.
+
+    `pace` is a key of `pace.PACES`.
 
     Detached it outlives this process; otherwise it dies with it. Port 0 takes a free one. What a killed stack
     left is ended and removed first. Raises InvalidInputError if one is up, StackError if it cannot come up.
@@ -109,6 +112,7 @@ def up(  # noqa: PLR0913 - each by its name
         spec=str(spec.resolve()) if spec else None,
         port=port,
         shards=shards,
+        pace=pace,
     )
     return _wait_until_up(state_dir, _launch(options, state_dir, detached))
 

@@ -224,6 +224,12 @@ def test_the_local_copy_differs_only_where_the_overlay_says() -> None:
         "EventsUnreadAlarm",
         "Dashboard",
         "MonthlyBudget",
+        "AnalyticsDatabase",
+        "DecisionChangesTable",
+        "AnalyticsWorkGroup",
+        "DecisionsViewQuery",
+        "AlertsByDayQuery",
+        "AnalystPolicy",
     }
     assert set(source()["Outputs"]) - set(local["Outputs"]) == {"HttpApiUrl"}
     for function in local["Resources"].values():

@@ -374,6 +374,8 @@ def test_a_restart_from_the_checkpoint_skips_nothing(
 ) -> None:
     told = run(rules, gaps_ms, replies, kills)
     assert {*told.succeeded, *told.given_up} == set(range(len(gaps_ms)))
+    firsts = list(dict.fromkeys(told.succeeded))
+    assert firsts == sorted(firsts), "replayed records come again, new ones never out of order"
 
 
 @given(rules_strategy.filter(lambda rules: rules.tumbling_ms), arrivals, mishaps)

@@ -1,0 +1,166 @@
+"""Stands between functions and the emulator on the loopback, and does to some calls what networks and AWS do.
+
+Spared are reads of S3 and SSM: a model or policy that cannot be read at a cold start changes decisions by
+design (`model_unavailable`), and this is about what must not change them.
+"""
+
+import http.server
+import json
+import threading
+import time
+from collections import Counter
+from http.client import HTTPConnection, HTTPMessage
+from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
+
+from streamscore.chaos.schedule import Fault, Schedule
+from streamscore.local.bodies import body_of
+from streamscore.local.loopback import LoopbackHandler, LoopbackServer
+
+SLOW_AT_MOST_S = 0.3
+_HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "date", "server"}
+_PARTLY = {"BatchGetItem", "BatchExecuteStatement", "PutEvents"}
+
+
+class Proxy:
+    """The running proxy; `seen` counts what it did, by operation and fault."""
+
+    def __init__(self, upstream: str, schedule: Schedule) -> None:
+        self.upstream, self.schedule = urlsplit(upstream), schedule
+        self.seen: Counter[tuple[str, Fault]] = Counter()
+        self._calls: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.proxy = self
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), name="proxy", daemon=True).start()
+
+    @property
+    def endpoint(self) -> str:
+        """What functions take for AWS."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def fault(self, operation: str, spared: bool) -> tuple[Fault, int]:
+        """What becomes of the next call of that kind, and its number."""
+        with self._lock:
+            self._calls[operation] += 1
+            number = self._calls[operation]
+            fault = Fault.NONE if spared else self.schedule.fault(operation, number)
+            if fault is Fault.PARTIAL and operation not in _PARTLY:
+                fault = Fault.NONE
+            self.seen[operation, fault] += 1
+        return fault, number
+
+
+class _Server(LoopbackServer):
+    proxy: Proxy
+
+
+class _Handler(LoopbackHandler):
+    server: _Server
+
+    def __getattr__(self, name: str) -> Any:
+        """`do_GET`, `do_PUT`, …: any method is served."""
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
+
+    def _serve(self) -> None:
+        proxy, body = self.server.proxy, body_of(self.headers, cast(BinaryIO, self.rfile))
+        service, _, operation = self.headers.get("X-Amz-Target", "S3." + self.command).rpartition(".")
+        spared = "SSM" in service or (service == "S3" and self.command in {"GET", "HEAD"})
+        fault, number = proxy.fault(operation, spared)
+        match fault:
+            case Fault.RESET:
+                self.close_connection = True
+            case Fault.THROTTLED:
+                self._refuse(service, 400 if service != "S3" else 503)
+            case Fault.FAILED:
+                self._refuse(service, 500)
+            case Fault.PARTIAL:
+                self._partly(operation, body)
+            case _:
+                if fault is Fault.SLOW:
+                    time.sleep(proxy.schedule.delay_s(operation, number, SLOW_AT_MOST_S))
+                status, headers, reply = self._passed_on(body)
+                if fault is Fault.LOST:
+                    self.close_connection = True
+                else:
+                    self._reply(status, headers, reply)
+
+    def _refuse(self, service: str, status: int) -> None:
+        throttled = status != http.HTTPStatus.INTERNAL_SERVER_ERROR
+        if service == "S3":
+            code = "SlowDown" if throttled else "InternalError"
+            self._reply(status, {}, f"<Error><Code>{code}</Code><Message>chaos</Message></Error>".encode())
+            return
+        code = "ThrottlingException" if throttled else "InternalServerError"
+        if throttled and service.startswith("DynamoDB"):
+            code = "ProvisionedThroughputExceededException"
+        self._reply(status, {}, json.dumps({"__type": code, "message": "chaos"}).encode())
+
+    def _partly(self, operation: str, body: bytes) -> None:
+        now, later = halves(operation, json.loads(body))
+        status, headers, reply = self._passed_on(json.dumps(now).encode())
+        if status == http.HTTPStatus.OK:
+            reply = json.dumps(left_undone(operation, json.loads(reply), later)).encode()
+        self._reply(status, {name: v for name, v in headers.items() if "crc32" not in name.lower()}, reply)
+
+    def _passed_on(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        upstream = self.server.proxy.upstream
+        connection = HTTPConnection(upstream.hostname or "", upstream.port, timeout=60)
+        try:
+            connection.request(self.command, self.path, body, _kept(self.headers))
+            reply = connection.getresponse()
+            return reply.status, _kept(reply.msg), reply.read()
+        finally:
+            connection.close()
+
+    def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+def _kept(headers: HTTPMessage | Any) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in _HOP}
+
+
+def halves(operation: str, request: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """The request with the first half of what it asks for, and the other half."""
+    if operation == "BatchGetItem":
+        [(table, asked)] = request["RequestItems"].items()
+        now, later = _halved(asked["Keys"])
+        left = [{table: {**asked, "Keys": later}}] if later else []
+        return {**request, "RequestItems": {table: {**asked, "Keys": now}}}, left
+    key = "Statements" if operation == "BatchExecuteStatement" else "Entries"
+    now, later = _halved(request[key])
+    return {**request, key: now}, later
+
+
+def left_undone(operation: str, reply: dict[str, Any], later: list[Any]) -> dict[str, Any]:
+    """The reply to the first half, telling the other as AWS tells what it had no capacity for."""
+    if operation == "BatchGetItem":
+        return reply | ({"UnprocessedKeys": later[0]} if later else {})
+    if operation == "BatchExecuteStatement":
+        throttled = {"Error": {"Code": "ThrottlingError", "Message": "chaos"}}
+        return {**reply, "Responses": reply["Responses"] + [throttled] * len(later)}
+    failed = {"ErrorCode": "ThrottlingException", "ErrorMessage": "chaos"}
+    return {
+        **reply,
+        "Entries": reply["Entries"] + [failed] * len(later),
+        "FailedEntryCount": reply.get("FailedEntryCount", 0) + len(later),
+    }
+
+
+def _halved(things: list[Any]) -> tuple[list[Any], list[Any]]:
+    half = (len(things) + 1) // 2
+    return things[:half], things[half:]

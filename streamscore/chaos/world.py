@@ -1,0 +1,160 @@
+"""A stack whose functions and poller may be killed, throttled and lied to at any moment, by a schedule."""
+
+import itertools
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from stream_features.spec import Spec
+from streamscore.chaos.proxy import Proxy
+from streamscore.chaos.schedule import Mishap, Schedule
+from streamscore.local import emulator as emulators
+from streamscore.local.clients import client
+from streamscore.local.code import copy_code
+from streamscore.local.deploy import Deployed, deploy
+from streamscore.local.function_process import Function, Outcome, Site
+from streamscore.local.hub import Hub
+from streamscore.local.mapping import Mapping
+from streamscore.local.poller_keeper import PollerKeeper
+from streamscore.local.poller_process import Settings
+from streamscore.local.processes import ProcessIdentity
+from streamscore.local.runtime_host import RuntimeHost, ThrottledError
+from streamscore.local.stack import Stack
+from streamscore.publication import publish_spec
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_SKEWED = Path(__file__).with_name("skewed")
+_MOST_POLLER_KILLS = 5
+_KILL_WITHIN_S = 0.05
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a world is made of. `batch_size` is below the template's, for more invocations to disturb.
+
+    Mutations put other code in the place of ours: `code` of the functions, `poller` of the package's poller.
+    """
+
+    shards: int
+    batch_size: int
+    code: Path = _PROJECT / "src"
+    poller: Path = _PROJECT
+
+
+@dataclass
+class World:
+    """A running stack under a schedule; `mishaps` counts what it did."""
+
+    stack: Stack
+    deployed: Deployed
+    keeper: PollerKeeper
+    proxy: Proxy
+    mishaps: Counter[Mishap] = field(default_factory=Counter)
+
+
+@contextmanager
+def world(folder: Path, spec: Spec, schedule: Schedule, parts: Parts) -> Iterator[World]:
+    """Everything up, not polling yet; ended whatever happens."""
+    with ExitStack() as exits:
+        for name in ("logs", "checkpoints"):
+            (folder / name).mkdir(parents=True)
+        copy_code(parts.code, folder / "code")
+        emulator = emulators.start(folder / "emulator")
+        exits.callback(emulator.stop)
+        hub = Hub()
+        exits.callback(hub.close)
+        proxy = Proxy(emulator.endpoint, schedule)
+        exits.callback(proxy.close)
+        clients = cache(lambda service: client(service, emulator.endpoint))
+        deployed = deploy(clients, "chaos", _PROJECT / "template.yaml", f"{hub.url}/invoke", parts.shards)
+        publish_spec(clients("s3"), deployed.outputs["DataBucketName"], spec)
+        site = Site(folder / "code", proxy.endpoint, emulators.REGION, folder / "logs")
+        host = RuntimeHost([_with_wrong_clock(f, site, schedule) for f in deployed.functions], site)
+        keeper = _poller(folder, deployed, emulator.endpoint, hub.url, parts)
+        exits.callback(host.close)
+        exits.callback(keeper.close)
+        stack = _stack(folder, emulator.endpoint, deployed, hub.url)
+        made = World(stack, deployed, keeper, proxy)
+        hub.invoke = _Disturbed(host, keeper, schedule, made.mishaps)
+        hub.commands = {
+            "start": lambda _: keeper.start(),
+            "stop": lambda _: keeper.pause(),
+            "drain": lambda request: keeper.drain(float(request["timeout_s"])),
+            "stats": lambda _: {"mappings": keeper.stats(), "processes": host.pids()},
+        }
+        yield made
+
+
+def _with_wrong_clock(function: Function, site: Site, schedule: Schedule) -> Function:
+    path = os.pathsep.join((str(_SKEWED), str(site.code_root)))
+    wrong = {"STREAMSCORE_CHAOS_SKEW_S": str(schedule.skew_s), "STREAMSCORE_CHAOS_SEED": str(schedule.seed)}
+    return replace(function, environment={**function.environment, "PYTHONPATH": path, **wrong})
+
+
+def _poller(folder: Path, deployed: Deployed, endpoint: str, hub_url: str, parts: Parts) -> PollerKeeper:
+    settings = Settings(
+        tuple(_smaller(mapping, parts.batch_size) for mapping in deployed.mappings),
+        endpoint,
+        f"{hub_url}/invoke",
+        str(folder / "checkpoints"),
+        str(folder / "poller.url"),
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"PYTHONPATH": os.pathsep.join((str(parts.poller), str(parts.poller / "src")))}
+    return PollerKeeper(settings, environment, folder / "logs/poller.log")
+
+
+def _smaller(mapping: Mapping, batch_size: int) -> Mapping:
+    return replace(mapping, rules=replace(mapping.rules, batch_size=batch_size))
+
+
+def _stack(folder: Path, endpoint: str, deployed: Deployed, hub_url: str) -> Stack:
+    me = ProcessIdentity.of(os.getpid())
+    return Stack("chaos", endpoint, emulators.REGION, deployed.outputs, folder, hub_url, me)
+
+
+class _Disturbed:
+    """Invokes as the host does, but for what the schedule has for the n-th invocation of a function."""
+
+    def __init__(
+        self, host: RuntimeHost, keeper: PollerKeeper, schedule: Schedule, seen: Counter[Mishap]
+    ) -> None:
+        self._host, self._keeper, self._schedule, self._seen = host, keeper, schedule, seen
+        self._numbers: dict[str, Iterator[int]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, function: str, payload: bytes, request_id: str) -> Outcome:
+        with self._lock:
+            number = next(self._numbers.setdefault(function, itertools.count(1)))
+            mishap = self._schedule.mishap(function, number)
+            if mishap is Mishap.POLLER_KILLED and self._seen[mishap] == _MOST_POLLER_KILLS:
+                mishap = Mishap.NONE
+            self._seen[mishap] += 1
+        delay_s = self._schedule.delay_s(function, number, _KILL_WITHIN_S)
+        match mishap:
+            case Mishap.THROTTLED:
+                raise ThrottledError(f"{function}: Rate exceeded, says the schedule")
+            case Mishap.KILLED:
+                _later(delay_s, lambda: _kill(*self._host.pids().get(function, ())[:1]))
+            case Mishap.POLLER_KILLED:
+                _later(delay_s, lambda: _kill(self._keeper.pid))
+        return self._host.invoke(function, payload, request_id)
+
+
+def _later(delay_s: float, what: Callable[[], Any]) -> None:
+    timer = threading.Timer(delay_s, what)
+    timer.daemon = True
+    timer.start()
+
+
+def _kill(*pids: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(pid, signal.SIGKILL)
