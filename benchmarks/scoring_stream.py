@@ -41,7 +41,7 @@ from streamscore.local.emulator import CREDENTIALS
 from streamscore.simulator import Scale, simulate, to_frame
 from streamscore.training.backfill import Backfilled, backfill
 from streamscore.training.labelled import Table
-from streamscore.training.split import Windows
+from streamscore.training.split import DAY_MS, Windows
 from streamscore.training.thresholds import Alerts
 from streamscore.training.train import Recipe, fit
 
@@ -72,7 +72,7 @@ def material(days: int) -> Material:
     assert whole.labels is not None
     labels = whole.labels.cast(int).to_numpy() > 0
     table = Table(whole.time_ms, whole.features, labels)
-    windows = Windows.of(spec)
+    windows = Windows(train_ms=28 * DAY_MS)
     trained = fit(table, spec, Recipe(windows=windows, alerts=FLAGGED))
     return Material(spec, whole, Model(trained.bundle, trained.model))
 

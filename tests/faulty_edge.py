@@ -1,10 +1,11 @@
 """A DynamoDB endpoint on loopback that passes calls on to the emulator, and does to some what networks do."""
 
 import json
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +78,28 @@ class Edge:
             return answer.status, json.loads(answer.read())
         finally:
             connection.close()
+
+
+class Silent:
+    """A server on loopback that takes connections and never answers."""
+
+    def __enter__(self) -> "Silent":
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def asked(self) -> int:
+        """How many have connected since this was called last."""
+        self._socket.setblocking(False)
+        count = 0
+        with suppress(BlockingIOError):
+            while True:
+                self._socket.accept()[0].close()
+                count += 1
+        return count
 
 
 def _handler(edge: Edge) -> type[BaseHTTPRequestHandler]:

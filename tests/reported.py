@@ -1,6 +1,9 @@
 """A report of made-up decisions, windows and meters: two months of labels, a shifted feature, odd names."""
 
+import json
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -119,3 +122,11 @@ def make_report(count: int = 2_000, **other: object) -> Report:
         "seconds": {"Train a model": 3.2},
     }
     return Report(**(parts | other))  # type: ignore[arg-type]
+
+
+def data_of(html: str) -> dict[str, Any]:
+    """The report that the page's charts draw."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert found
+    report: dict[str, Any] = json.loads(found.group(1))["report"]
+    return report

@@ -18,7 +18,7 @@ import msgspec
 from common.credentials import credentials_of
 from common.endpoints import SERVICES, given_endpoint, public_host, region_of
 from common.errors import NoAnswerError, ServiceError
-from common.keepalive import Answer, KeepAlive
+from common.keepalive import READ_TIMEOUT_S, Answer, KeepAlive
 from common.signature import Signer
 
 Decode = Callable[[bytes], dict[str, Any]]
@@ -39,14 +39,17 @@ class JsonClient:
         service: str,
         environ: Mapping[str, str] = os.environ,
         decoders: Mapping[str, Decode] | None = None,
+        read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
-        """`decoders` are for answers that need types, by the operation's name in AWS's spelling."""
+        """`decoders` are for answers that need types, by the operation's name in AWS's spelling. What has not
+        come after `read_timeout_s` counts as no answer.
+        """
         self._service = SERVICES[service]
         region = region_of(environ)
         url = (
             given_endpoint(self._service, environ) or f"https://{public_host(self._service, region, environ)}"
         )
-        self._http = KeepAlive(url, ca_file=environ.get("AWS_CA_BUNDLE"))
+        self._http = KeepAlive(url, read_timeout_s=read_timeout_s, ca_file=environ.get("AWS_CA_BUNDLE"))
         self._signer = Signer(region, service)
         self._credentials = credentials_of(environ)
         self._decoders = decoders or {}

@@ -32,7 +32,9 @@ def pointer_reader(ssm: Any, prefix: str) -> Callable[[Sequence[str]], dict[str,
 
 
 def object_reader(s3: Any, bucket: str) -> Callable[[str], bytes]:
-    """The bytes of an object; ModelRefusedError if there is none, TransientError if S3 does not answer."""
+    """The bytes of an object; ModelRefusedError if there is none, TransientError if S3 cannot give it now,
+    NoAnswerError among these if it does not answer.
+    """
 
     def read(key: str) -> bytes:
         data = _get(s3, bucket, key)
@@ -95,4 +97,4 @@ def _get(s3: Any, bucket: str, key: str) -> bytes | None:
             return None
         raise TransientError(f"s3://{bucket}/{key}: {error}") from error
     except NoAnswerError as error:
-        raise TransientError(f"s3://{bucket}/{key}: {error}") from error
+        raise NoAnswerError(f"s3://{bucket}/{key}: {error}") from error

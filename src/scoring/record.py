@@ -16,7 +16,9 @@ Held = Item | ProblemError
 """The decision that stands about what was asked, or why it cannot be told."""
 
 BUS_PATIENCE_MS = 500
-"""A bus that takes nothing for this long is left alone: who asked waits for a decision, not for the bus."""
+"""A bus that takes nothing for this long is left alone: who asked waits for a decision, not for the bus. One
+that does not answer at all is waited for once in a while (`scoring.publisher`), for BUS_TIMEOUT_S.
+"""
 
 
 def record(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from common.errors import ModelRefusedError, TransientError
+from common.errors import ModelRefusedError, NoAnswerError, TransientError
 from common.telemetry import count, logger
 from scoring import bundle as bundles
 from scoring import pointers, policy_file
@@ -68,6 +68,9 @@ class Pointers:
     """What the pointers lead to. All it needs of the world is given: reads of pointers and objects, a clock,
     and how long to wait until the next reading (`pauses`).
 
+    A store that does not answer (NoAnswerError) is not asked for more this time: each read would wait as
+    long, and INIT has 10 s.
+
     `read_pointers(names)` gives the values of those that exist; both reads raise TransientError when they
     cannot tell, and `read_object(key)` ModelRefusedError when there is no such object. The policy that
     `shipped` decides where its pointer leads to nothing. A model that asks for what the spec there does not
@@ -87,6 +90,7 @@ class Pointers:
         self._champion = Followed(CHAMPION, self._served_model, _MODELS, last_resort=self._model)
         self._challenger = Followed(CHALLENGER, self._served_model, _MODELS, in_reserve=False)
         self._policy = Followed(POLICY, self._read_policy, _POLICIES)
+        self._silent = False
         self._serving = self._in_use()
         self._read_again_s = float("-inf")
 
@@ -106,6 +110,7 @@ class Pointers:
 
     def _follow(self) -> None:
         """Obey all three pointers as they are now; where they cannot be read, all stays as it is."""
+        self._silent = False
         try:
             values = self._read_pointers(pointers.ALL)
         except TransientError as error:
@@ -127,8 +132,8 @@ class Pointers:
         return Serving(champion, absent, challenger, self._policy.in_use or self._shipped.policy)
 
     def _model(self, version: Version) -> Model:
-        bundle = self._read_object(pointers.bundle_key(version.version))
-        return Model.load(bundle, self._read_object(pointers.model_key(version.version)), version.sha256)
+        bundle = self._object(pointers.bundle_key(version.version))
+        return Model.load(bundle, self._object(pointers.model_key(version.version)), version.sha256)
 
     def _served_model(self, version: Version) -> Model:
         model, spec = self._model(version), self._shipped.spec
@@ -140,8 +145,17 @@ class Pointers:
             )
         return model
 
+    def _object(self, key: str) -> bytes:
+        if self._silent:
+            raise NoAnswerError(f"{key}: not asked for, since another was not answered just now")
+        try:
+            return self._read_object(key)
+        except NoAnswerError:
+            self._silent = True
+            raise
+
     def _read_policy(self, version: Version) -> Policy:
-        data = self._read_object(pointers.policy_key(version.version))
+        data = self._object(pointers.policy_key(version.version))
         found = hashlib.sha256(data).hexdigest()
         if found != version.sha256:
             raise ModelRefusedError(

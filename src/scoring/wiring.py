@@ -10,6 +10,7 @@ from typing import Any
 from common.aws import client
 from common.dynamodb import DynamoDB
 from common.dynamodb_wire import Wire
+from common.json_client import JsonClient
 from common.settings import Settings
 from common.telemetry import meter
 from scoring import policy_file
@@ -23,6 +24,11 @@ from scoring.unpublished import Unpublished
 from stream_features import spec as specs
 from stream_features.events import Decoder, decoder
 from stream_features.spec import Spec
+
+BUS_TIMEOUT_S = 1.0
+"""So long a call to the bus, or to the queue beside it, is waited for: somebody may wait for the decision.
+One that is done only later is repeated, which both allow.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,10 @@ def wire(settings: Settings, code: Path) -> Wiring:
     s3: Any = client("s3")
     read_pointers = pointer_reader(client("ssm"), settings.pointer_prefix)
     db = DynamoDB(Wire(), meter)
-    bus = Bus(client("events"), settings.event_bus)
-    unpublished = Unpublished(functools.cache(lambda: client("sqs")), settings.unpublished_queue)
+    bus = Bus(JsonClient("events", read_timeout_s=BUS_TIMEOUT_S), settings.event_bus)
+    unpublished = Unpublished(
+        functools.cache(lambda: JsonClient("sqs", read_timeout_s=BUS_TIMEOUT_S)), settings.unpublished_queue
+    )
     return Wiring(
         settings,
         spec,

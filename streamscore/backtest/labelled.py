@@ -15,23 +15,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scoring.policy import CONTROL
 from streamscore.backtest.again import Again
-from streamscore.backtest.result import Interval, Labels, Quality
-from streamscore.evaluation.intervals import Ranking, draws, interval, resampled
-from streamscore.evaluation.rows import Rows
+from streamscore.backtest.differences import Judged, Side, differences
+from streamscore.backtest.result import Labels, Quality
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 DAY_MS = 86_400_000
-LEAST_DAYS = 5
-"""Of fewer days an interval would tell nothing."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side's scores (NaN where there is none) and alerts (review or block)."""
-
-    scores: Floats
-    alerts: Flags
 
 
 @dataclass
@@ -81,7 +70,8 @@ class Labelled:
             Side(np.array(scores, np.float64)[used], alerts[used])
             for scores, alerts in zip(self._scores, (alert_before, alert_after), strict=True)
         ]
-        before, after = (quality(side, both(sides), label[used], weights) for side in sides)
+        judged = Judged(time_ms[used] // DAY_MS, weights, label[used], both(sides))
+        before, after = (quality(side, judged.scored, judged.labels, weights) for side in sides)
         return Labels(
             matured=int(used.sum()),
             positives=int(label[used].sum()),
@@ -91,30 +81,11 @@ class Labelled:
             blocked_open=self.blocked_open,
             control=int((control & matured).sum()),
             weighted=weighted,
-            days=len(np.unique(time_ms[used] // DAY_MS)),
+            days=len(np.unique(judged.days)),
             before=before,
             after=after,
-            differences={} if weighted else differences(sides, label[used], time_ms[used] // DAY_MS),
+            differences=differences(judged, *sides),
         )
-
-
-def differences(sides: list[Side], label: Flags, days: npt.NDArray[np.int64]) -> dict[str, Interval]:
-    """After minus before, ranked on the rows that both scored, with its interval over resampled days."""
-    scored = both(sides)
-    known = len(np.unique(days[scored]))
-    if known < LEAST_DAYS or not (label[scored].any() and not label[scored].all()):
-        return {}
-    weights, found = draws(known), {}
-    nobody = np.zeros(int(scored.sum()), np.int64)
-    rows = Rows(days[scored], nobody, label[scored], sides[0].scores[scored])
-    before, after = Ranking(rows), Ranking(rows, sides[1].scores[scored])
-    for name in ("roc_auc", "average_precision"):
-        old, new = getattr(before, name), getattr(after, name)
-        once = np.ones(known)
-        middle = interval(resampled(new, weights) - resampled(old, weights))
-        low, high = middle or (None, None)
-        found[name] = Interval(difference=new(once) - old(once), low=low, high=high)
-    return found
 
 
 def both(sides: list[Side]) -> Flags:

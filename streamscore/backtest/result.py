@@ -52,8 +52,8 @@ class Reasons(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """A difference, after minus before, and its 95 % interval by a bootstrap of whole days; None where too
-    few days or one class only.
+    """A difference, after minus before, and its 95 % interval by a bootstrap of whole days; None where a
+    side's measure is not defined, or the days are fewer than five.
     """
 
     difference: float | None

@@ -10,11 +10,12 @@ import threading
 import time
 from collections import Counter
 from http.client import HTTPConnection, HTTPMessage
-from typing import Any, BinaryIO, cast, override
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from streamscore.chaos.schedule import Fault, Schedule
 from streamscore.local.bodies import body_of
+from streamscore.local.loopback import LoopbackHandler, LoopbackServer
 
 SLOW_AT_MOST_S = 0.3
 _HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "date", "server"}
@@ -55,21 +56,11 @@ class Proxy:
         return fault, number
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
+class _Server(LoopbackServer):
     proxy: Proxy
 
-    @override
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Functions are killed: their broken connections are no news."""
 
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet a reply
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
     server: _Server
 
     def __getattr__(self, name: str) -> Any:
@@ -137,10 +128,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-
-    @override
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 def _kept(headers: HTTPMessage | Any) -> dict[str, str]:

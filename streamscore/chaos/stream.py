@@ -24,7 +24,7 @@ from streamscore.training.train import Recipe, train
 LIVE_DAYS = 5
 """Below the week by which shared entities' features are delayed: what two shards do to a terminal at the
 same time is then the state's order alone, and no event's features depend on which of them was first."""
-_EVENTS_A_CUSTOMER = 1.7 * LIVE_DAYS
+_EVENTS_A_CUSTOMER = 1.5 * LIVE_DAYS  # below the mean of 1.94 a day, so that there are always enough
 _LATELY = 200
 
 
@@ -40,7 +40,7 @@ def prepare(folder: Path, spec: Spec, events: int) -> Material:
     """Simulate the stream, and train a small model on the weeks before it."""
     folder.mkdir(parents=True)
     last = datetime.now(UTC).date() - timedelta(days=LIVE_DAYS + 9)  # the last label is in the past too
-    customers = 2 + int(events / _EVENTS_A_CUSTOMER)
+    customers = 10 + int(events / _EVENTS_A_CUSTOMER)
     live = _simulated(customers, LIVE_DAYS, last, seed=1).head(events)
     write_events(live, folder / "live.parquet")
     made = records(spec, read_events(folder / "live.parquet", spec), Selection())

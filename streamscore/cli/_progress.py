@@ -13,6 +13,11 @@ SILENCE_S = 10.0
 NAME_WIDTH = 26
 
 
+def told(text: str) -> None:
+    """A line on stderr, about something that is waited for."""
+    click.echo(f"  {text}", err=True)
+
+
 class _Step:
     """Counts and notes; a step that takes long says so every ten seconds."""
 

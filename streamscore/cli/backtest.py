@@ -15,7 +15,7 @@ from streamscore.backtest.result import Result
 from streamscore.backtest.stack import known_of
 from streamscore.backtest.text import markdown
 from streamscore.cli._moment import moment_or_ago_ms
-from streamscore.cli._progress import TerminalProgress
+from streamscore.cli._progress import TerminalProgress, told
 from streamscore.cli._stack import TargetStack, stage_options, target
 from streamscore.decided.decisions_log import decisions_log
 from streamscore.parity import served
@@ -54,7 +54,7 @@ def command(
     policy = None if policy_path is None else _policy(policy_path, spec)
     field = _amount(amount, spec)
     with TerminalProgress().step("Decide again", "decisions") as step:
-        result = backtest(decisions_log(stack, since_ms, until_ms), known, model, policy, field)
+        result = backtest(decisions_log(stack, since_ms, until_ms, told), known, model, policy, field)
         step.advance(result.coverage.read)
     _refuse_empty(stack, result)
     click.echo(msgspec.json.encode(result).decode() if as_json else "\n".join(markdown(result)))

@@ -11,6 +11,7 @@ from common.errors import InvalidInputError
 from scoring.policy import ACTIONS
 from stream_features.spec_model import Spec
 from streamscore.cli._moment import moment_or_ago_ms
+from streamscore.cli._progress import told
 from streamscore.cli._stack import TargetStack, stage_options, target
 from streamscore.decided import listed
 from streamscore.decided.decisions_log import decisions_log
@@ -50,7 +51,7 @@ def command(
     since_ms, until_ms = moment_or_ago_ms(since, "--since"), moment_or_ago_ms(until, "--until")
     stack = target(stage, yes)
     spec = _spec(stack)
-    found = _some(decisions_log(stack, since_ms, until_ms), actions, entity, spec)
+    found = _some(decisions_log(stack, since_ms, until_ms, told), actions, entity, spec)
     try:
         if as_csv:
             _write_csv(found, listed.columns_of(spec, with_entities))

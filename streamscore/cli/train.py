@@ -1,6 +1,7 @@
 """`streamscore train`: a model from a FEATURES file, proven and packed as a bundle."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -47,6 +48,19 @@ class Weight(click.ParamType[float | None]):
         return weight
 
 
+def share_options(command: Callable[..., None]) -> Callable[..., None]:
+    """--review-share and --block-share."""
+    review = click.option(
+        "--review-share", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+        help="Share of events that can be reviewed; the review threshold is proposed from it.",
+    )  # fmt: skip
+    block = click.option(
+        "--block-share", type=click.FloatRange(0, 1), default=0.002, show_default=True,
+        help="Share of events to block; the block threshold is proposed from it.",
+    )  # fmt: skip
+    return review(block(command))
+
+
 @click.command()
 @click.argument("features", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the bundle.")
@@ -77,14 +91,7 @@ class Weight(click.ParamType[float | None]):
     type=click.Choice(["isotonic", "sigmoid"]),
     help="Make scores probabilities again, learned from unseen rows of the train window.",
 )
-@click.option(
-    "--review-share", type=click.FloatRange(0, 1), default=0.01, show_default=True,
-    help="Share of events that can be reviewed; the review threshold is proposed from it.",
-)  # fmt: skip
-@click.option(
-    "--block-share", type=click.FloatRange(0, 1), default=0.002, show_default=True,
-    help="Share of events to block; the block threshold is proposed from it.",
-)  # fmt: skip
+@share_options
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
 @click.option(
     "--spec",

@@ -9,6 +9,7 @@ from streamscore.decided.exporting import Source, covered
 from streamscore.decided.exports import Bucket, finished, read
 from streamscore.decided.scan import scanned
 from streamscore.decided.stored import Decided
+from streamscore.room_client import RoomClient
 
 SCANNED_BYTES = 1 << 30
 """A table up to this size is scanned at once (131,000 read units a GB, read whole) rather than exported."""
@@ -39,7 +40,9 @@ def decisions_log(
     was decided in the last minutes is not in them. The local stack's is scanned.
     """
     dynamodb, table = stack.client("dynamodb"), stack.outputs["DecisionsTableName"]
-    if urlsplit(dynamodb.meta.endpoint_url).hostname == "127.0.0.1":  # an emulator's exports hold no data
+    local = urlsplit(dynamodb.meta.endpoint_url).hostname == "127.0.0.1"
+    dynamodb = RoomClient(dynamodb)
+    if local:  # an emulator's exports hold no data
         return scanned(dynamodb, table, since_ms, until_ms)
     if dynamodb.describe_table(TableName=table)["Table"]["TableSizeBytes"] <= SCANNED_BYTES:
         return scanned(dynamodb, table, since_ms, until_ms, SEGMENTS)

@@ -117,7 +117,7 @@ def score(folder: Path, path: Path, spec: Spec, asked: Asked) -> Scored:
 
 
 def _rows(table: Table, spec: Spec, amount: str | None) -> Rows:
-    entities = np.unique(table.columns[spec.entities[0].field].cast(str).to_numpy(), return_inverse=True)[1]
+    entities = table.columns[spec.entities[0].field].rank("dense").to_numpy() - 1
     amounts = None if amount is None else table.features[:, spec.feature_names.index(amount)].astype(float)
     return Rows(
         days=table.times // DAY_MS,

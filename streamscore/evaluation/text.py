@@ -20,7 +20,7 @@ def text(found: Evaluation) -> str:
         "",
         f"ROC AUC           {_number(it.roc_auc)}",
         f"average precision {_number(it.average_precision)}",
-        f"card precision@{found.capacity:<3}{_number(it.card_precision)}",
+        f"{f'card precision@{found.capacity}':<18}{_number(it.card_precision)}",
         f"Brier score       {_number(it.brier, 5)}",
         f"calibration error {it.calibration_error:.5f}",
         *(line for name, level in it.levels.items() for line in _level(name, level)),
@@ -54,8 +54,8 @@ def _reference(found: Evaluation) -> list[str]:
     return [
         "",
         "scikit-learn's own predictions of the same rows",
-        f"  ROC AUC        {it.roc_auc:.4f}, served less that {_number(it.roc_auc_difference, 6)}",
-        f"  avg precision  {it.average_precision:.4f}, served less that "
+        f"  ROC AUC         {it.roc_auc:.4f}, served less that {_number(it.roc_auc_difference, 6)}",
+        f"  average precision {it.average_precision:.4f}, served less that "
         f"{_number(it.average_precision_difference, 6)}",
         f"  largest difference {it.largest_difference:.1e}, {it.flips} decided otherwise",
     ]

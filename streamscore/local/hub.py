@@ -1,17 +1,16 @@
 """The supervisor's door on 127.0.0.1, behind a secret path: the emulator's invocations, our commands."""
 
-import http.server
 import json
 import secrets
-import sys
 import threading
 from collections.abc import Callable
-from typing import Any, BinaryIO, cast, override
+from typing import Any, BinaryIO, cast
 
 from common.errors import StreamscoreError
 from streamscore.local.bodies import body_of
 from streamscore.local.function_process import Outcome
 from streamscore.local.http_api import NOT_FOUND, Request, Response, gateway_response
+from streamscore.local.loopback import LoopbackHandler, LoopbackServer
 from streamscore.local.runtime_host import PayloadTooLargeError, ThrottledError
 
 type Invoke = Callable[[str, bytes, str], Outcome]
@@ -45,22 +44,11 @@ class Hub:
         self._server.server_close()
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
+class _Server(LoopbackServer):
     hub: Hub
 
-    @override
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed is no error of ours."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
 
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet a reply
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
     server: _Server
 
     def __getattr__(self, name: str) -> Any:
@@ -119,7 +107,3 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(response.body)
-
-    @override
-    def log_message(self, format: str, *args: object) -> None:
-        pass

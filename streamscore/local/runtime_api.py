@@ -3,14 +3,13 @@
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html, version 2018-06-01.
 """
 
-import http.server
 import queue
-import sys
 import threading
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast, override
+from typing import BinaryIO, cast
 
 from streamscore.local.bodies import body_of
+from streamscore.local.loopback import LoopbackHandler, LoopbackServer
 
 MAX_RESPONSE_BYTES = 6_291_556  # AWS's own odd figure: 6 MB and 100 bytes
 
@@ -96,22 +95,11 @@ class RuntimeApi:
         self._server.server_close()
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
+class _Server(LoopbackServer):
     api: RuntimeApi
 
-    @override
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A process that was killed is told of by its exit."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
 
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet a reply
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
     server: _Server
 
     def do_GET(self) -> None:
@@ -140,10 +128,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    @override
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 def _too_large(length: int) -> bytes:

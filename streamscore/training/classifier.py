@@ -64,7 +64,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return odds
 
     def predict(self, rows: Floats) -> npt.NDArray[np.int_]:
-        """The likelier class of each row."""
+        """The likelier class; scikit-learn's cross-validation asks for this."""
         return (self.predict_proba(rows)[:, 1] > 0.5).astype(int)
 
     def _prepared(self, rows: Floats) -> npt.NDArray[np.floating[Any]]:

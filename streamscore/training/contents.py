@@ -1,5 +1,6 @@
 """What a bundle says of its features and of the rows it was made from."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,14 +11,21 @@ from streamscore.training.baselines import baseline
 from streamscore.training.labelled import Floats, Table
 
 
-def features(spec: Spec, learn: Floats, check: Floats) -> tuple[Feature, ...]:
-    """Medians of what trained the model; baselines of the test, as the score's is: it is the latest, and its
+def features(
+    spec: Spec, learn: Floats, check: Floats, places: Sequence[int] | None = None
+) -> tuple[Feature, ...]:
+    """The spec's features, or those at `places` in it: a column of the rows each.
+
+    Medians of what trained the model; baselines of the test, as the score's is: it is the latest, and its
     windows have filled, where a short history's train rows still count up and would look like drift.
     """
-    columns = zip(spec.feature_names, spec.definition_hashes, learn.T, check.T, strict=True)
+    names, hashes = spec.feature_names, spec.definition_hashes
+    columns = zip(range(len(names)) if places is None else places, learn.T, check.T, strict=True)
     return tuple(
-        Feature(name=name, definition=definition, median=_median(learned), baseline=baseline(name, checked))
-        for name, definition, learned, checked in columns
+        Feature(
+            name=names[n], definition=hashes[n], median=_median(learned), baseline=baseline(names[n], checked)
+        )
+        for n, learned, checked in columns
     )
 
 

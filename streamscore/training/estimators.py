@@ -5,6 +5,7 @@ import inspect
 import json
 from typing import Any
 
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 
 from common.errors import InvalidInputError
@@ -12,6 +13,7 @@ from streamscore.training.classifier import Classifier, knows_missing, named
 
 THREADS = 2
 SEED = 0
+_SUCH_AS = "give an import path such as sklearn.linear_model.LogisticRegression"
 
 
 def forest() -> Any:
@@ -30,15 +32,15 @@ def estimator(path: str, params: str = "{}") -> Any:
     given = _parameters(params)
     try:
         kind = getattr(importlib.import_module(module), name)
-        made = kind(**given)
-        known = made.get_params()
     except (ImportError, ValueError, AttributeError) as error:
-        raise InvalidInputError(
-            f"--estimator {path}: is no scikit-learn classifier: {error}; "
-            "give an import path such as sklearn.linear_model.LogisticRegression"
-        ) from error
+        raise InvalidInputError(f"--estimator {path}: {error}; {_SUCH_AS}") from error
+    if not (isinstance(kind, type) and issubclass(kind, BaseEstimator)):
+        raise InvalidInputError(f"--estimator {path}: is no scikit-learn estimator; {_SUCH_AS}")
+    try:
+        made: Any = kind(**given)
     except TypeError as error:
         raise InvalidInputError(f"--params: {path}: {error}") from error
+    known = made.get_params()
     usual = {"random_state": SEED, "n_jobs": THREADS}
     return made.set_params(
         **{key: value for key, value in usual.items() if key in known and key not in given}

@@ -4,26 +4,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import numpy as np
-import numpy.typing as npt
-
 from common.errors import InvalidInputError, ModelRefusedError
-from scoring import bundle as bundles
-from scoring.bundle import Bundle, Conversion, Thresholds
-from scoring.model import Model
+from scoring.bundle import Bundle
 from stream_features.spec import Spec
-from streamscore.evaluation.metrics import measure
 from streamscore.training import bundles as folders
 from streamscore.training import contents
-from streamscore.training.baselines import baseline
 from streamscore.training.classifier import Classifier, fit_classifier
 from streamscore.training.convert import graphs
 from streamscore.training.estimators import describe, forest
 from streamscore.training.labelled import Table, read_table
-from streamscore.training.proof import prove
-from streamscore.training.split import Split, Windows, split
-from streamscore.training.thresholds import Alerts, propose
+from streamscore.training.sealing import draft, sealed
+from streamscore.training.split import Windows, split
+from streamscore.training.thresholds import Alerts
 
 _LEAST_ROWS = 20
 
@@ -83,54 +75,26 @@ def fit(
     estimator = forest() if recipe.estimator is None else recipe.estimator
     classifier = Classifier(estimator, recipe.positive_weight)
     fitted = fit_classifier(classifier, recipe.calibration, learn.features, learn.labels)
-    draft = _draft(describe(classifier, recipe.calibration), spec, (learn, check), parts)
-    return Trained(*_proven(fitted, draft, check, recipe.alerts), fitted, len(learn.times), notes)
+    begun = draft(
+        describe(classifier, recipe.calibration),
+        spec,
+        contents.features(spec, learn.features, check.features),
+        contents.period(learn, parts.train_since, parts.train_until),
+        contents.period(check, parts.test_since, parts.test_until),
+    )
+    return Trained(*_proven(fitted, begun, check, recipe.alerts), fitted, len(learn.times), notes)
 
 
-def _proven(fitted: Any, draft: Bundle, check: Table, alerts: Alerts) -> tuple[Bundle, bytes]:
+def _proven(fitted: Any, begun: Bundle, check: Table, alerts: Alerts) -> tuple[Bundle, bytes]:
     """The first graph that opens as it will on Lambda and passes the proof, in its sealed bundle."""
     reference = fitted.predict_proba(check.features)[:, 1]
     refusal = ModelRefusedError("there is no way to write this model as a graph")
     for graph in graphs(fitted, check.features.shape[1]):
         try:
-            return sealed(draft, graph, check, reference, alerts), graph
+            return sealed(begun, graph, check, reference, alerts), graph
         except ModelRefusedError as error:
             refusal = error
     raise refusal
-
-
-def sealed(
-    draft: Bundle, graph: bytes, check: Table, reference: npt.NDArray[np.float64], alerts: Alerts
-) -> Bundle:
-    """The bundle with what its graph says of the `check` rows; ModelRefusedError unless `reference` is it."""
-    draft = msgspec.structs.replace(draft, model_sha256=bundles.sha256(graph))
-    model = Model(draft, graph)
-    scores = model.scores(check.features)
-    thresholds = propose(scores, alerts)
-    proof = prove(reference, model.raw_scores(check.features), thresholds, check.ids)
-    complete = {
-        "score": baseline("score", scores, (thresholds.review, thresholds.block)),
-        "thresholds": thresholds,
-        "metrics": measure(scores, check.labels, thresholds),
-        "conversion": proof,
-    }
-    return bundles.seal(msgspec.structs.replace(draft, **complete))
-
-
-def _draft(estimator: str, spec: Spec, tables: tuple[Table, Table], parts: Split) -> Bundle:
-    learn, check = tables
-    return Bundle(
-        estimator=estimator,
-        spec_sha256=spec.sha256,
-        model_sha256="",
-        features=contents.features(spec, learn.features, check.features),
-        score=baseline("score", np.empty(0)),
-        thresholds=Thresholds(review=1.0, block=1.0),
-        train=contents.period(learn, parts.train_since, parts.train_until),
-        test=contents.period(check, parts.test_since, parts.test_until),
-        metrics={},
-        conversion=Conversion(rows=0, max_difference=0.0, flips=0),
-    )
 
 
 def _refuse_unlearnable(learn: Table, check: Table) -> list[str]:

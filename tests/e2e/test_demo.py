@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from streamscore.local import stack as stacks
+from tests.reported import data_of
 
 STREAMSCORE = Path(sys.executable).with_name("streamscore")
 SMALL = ["--live", "300", "--customers", "150", "--history-days", "42", "--rate", "1000", "--json"]
@@ -122,15 +123,31 @@ def test_a_kept_stack_answers_commands_and_repeated_events_change_nothing(tmp_pa
         stacks.load(tmp_path).drain()
         parity = json.loads(streamscore("parity", events, "--json"))
         report = json.loads(streamscore("report", "-o", "page.html", "--json"))
+        drift, cost = (json.loads(streamscore(command, "--json")) for command in ("drift", "cost"))
     finally:
         streamscore("local", "down")
 
     assert sent["events"] > 0
     assert parity["held"]
     assert parity["compared"] == parity["equal"] == 300
-    assert report["decisions"] == summary["decisions"]
-    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    page = (tmp_path / "page.html").read_text()
+    assert data_of(page) == report
+    assert sum(one["approve"] for one in report["traffic"]["bins"]) == summary["decisions"]["approve"]
+    assert {one["count"] for one in report["agree"][:4]} == {300}
+    compared, verdict = drift["champion"]["whole"]["comparison"], drift["champion"]["verdict"]
+    assert compared == report["drift"]["champion"]["whole"]["comparison"]
+    assert told(verdict) == told(report["drift"]["champion"]["verdict"])
+    for row in (compared["score"], *compared["features"]):
+        assert f">{row['psi']:.3f}<" in page
+    assert {name: cost[name] for name in report["cost"]} == report["cost"]
+    for usd in (cost["total_usd"], *cost["by_component_usd"].values()):
+        assert f">{usd:,.8f}<" in page
     assert processes_of(tmp_path) == []
+
+
+def told(verdict: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """What was found, apart from when exactly it was looked at."""
+    return [(verdict["judged"],), *((f["name"], f["kind"], f["value"]) for f in verdict["findings"])]
 
 
 def last_day(events: Path) -> str:

@@ -56,7 +56,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         said("backfill", "events.csv", "-o", "features.parquet")
-        said("train", "features.parquet", "-o", "bundle", "--review-share", "0.05", "--block-share", "0.02")
+        shares = ("--review-share", "0.05", "--block-share", "0.02")
+        said("train", "features.parquet", "-o", "bundle", "--train", "25d", *shares)
         said("promote", "bundle")
         said("policy", "publish", "policy.toml")
         said("start")

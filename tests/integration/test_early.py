@@ -3,6 +3,7 @@
 Each test starts Lambda's own runtime client in a fresh process, on a Runtime API that the test answers.
 """
 
+import functools
 import http.server
 import json
 import os
@@ -17,7 +18,11 @@ from typing import Any
 
 import pytest
 
-from tests.faulty_edge import Edge, Fault
+from common.keepalive import KeepAlive
+from scoring.early import load_early
+from scoring.pointers import CHALLENGER, POLICY, Version
+from streamscore.training import pointers
+from tests.faulty_edge import Edge, Fault, Silent
 from tests.integration.scoring_stack import ScoringStack, fresh_stack
 
 SRC = Path(__file__).resolve().parents[2] / "src"
@@ -161,6 +166,24 @@ def test_a_start_that_reaches_nothing_starts_all_the_same(stack, lambda_):
     assert lambda_.next() == ("invocation/next", None)
     assert asked_of_health(lambda_)["absent"] == "model_unavailable"
     assert "pointers not read" in started.said()
+
+
+def test_a_bucket_that_hangs_is_waited_for_once_and_not_for_each_object(stack, tmp_path, monkeypatch):
+    """Champion, the one before it, challenger and policy, 4 s each, would be more than INIT has."""
+    stack.promote(tmp_path / "bundle")
+    last = stack.promote(tmp_path / "other", seed=1)
+    ssm, prefix = stack.client("ssm"), stack.settings.pointer_prefix
+    for name in (CHALLENGER, POLICY):
+        pointers.point(ssm, prefix, Version("0" * 16, "0" * 64), "test", name)
+    with Silent() as bucket, monkeypatch.context() as hanging:
+        hanging.setattr("common.s3_client.KeepAlive", functools.partial(KeepAlive, read_timeout_s=0.05))
+        hanging.setenv("AWS_ENDPOINT_URL_S3", bucket.url)
+        wiring = stack.wired()
+        load_early("scoring.api", lambda: wiring, environ={"_HANDLER": "scoring.api.handler"})
+        assert bucket.asked() == 1
+        assert wiring.serving.current().absent == "model_unavailable"
+        assert bucket.asked() == 1
+    assert stack.wired().serving.current().model.version == last
 
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.THROTTLED, Fault.REFUSED])

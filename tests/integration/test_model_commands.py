@@ -102,7 +102,7 @@ def test_promote_roll_back_and_list(run: Run, shipped: list[Path]) -> None:
         f"promoted  {first}",
     ]
     moves = json.loads(run("models", "--history", "--json").stdout)
-    assert [move.get("forced") for move in moves] == [[], ["coverage"], []]
+    assert [move.get("forced", []) for move in moves] == [[], ["coverage"], []]
 
 
 def test_rolled_back_twice_it_is_two_back(run: Run, shipped: list[Path]) -> None:

@@ -9,8 +9,9 @@ import pytest
 from common.aws import RESERVE_MS
 from scoring.api import respond
 from scoring.endpoints import Endpoints
+from scoring.wiring import BUS_TIMEOUT_S
 from streamscore.local.emulator import Emulator
-from tests.faulty_edge import READ, WRITE, Edge, Fault
+from tests.faulty_edge import READ, WRITE, Edge, Fault, Silent
 from tests.integration.scoring_calls import call, event, http, vector
 from tests.integration.scoring_stack import (
     NOW_MS,
@@ -130,6 +131,45 @@ def test_a_dead_bus_keeps_nobody_from_their_answer(
     monkeypatch.delenv("AWS_ENDPOINT_URL_EVENTBRIDGE")
     deliver(stack.wired(), record(1, [row("a", amount=6000.0)]))
     assert [message["detail"]["source"] for message in stack.published()] == ["api"]
+
+
+def test_a_dead_bus_and_a_dead_queue_keep_nobody_from_their_answer(
+    stack: ScoringStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor is the event lost to the bus: it is told when the event comes by the stream."""
+    monkeypatch.setattr("scoring.record.BUS_PATIENCE_MS", 10)
+    for service in ("EVENTBRIDGE", "SQS"):
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", "http://127.0.0.1:9")  # nobody listens on discard
+    api = Endpoints(stack.wired())
+    status, answer = call(api, "POST", "/predict", event(amount=6000.0))
+    assert (status, answer["decision"], answer["rules"]) == (200, "review", ["huge"])
+    assert [item["decision"]["S"] for item in stack.items()] == ["review"]
+    assert "decided, not published" in capsys.readouterr().out
+    batch = {"events": [event("b", amount=6000.0), event("c")]}
+    status, answer = call(api, "POST", "/batch-predict", batch)
+    assert (status, [result["decision"] for result in answer["results"]]) == (200, ["review", "approve"])
+    for service in ("EVENTBRIDGE", "SQS"):
+        monkeypatch.delenv(f"AWS_ENDPOINT_URL_{service}")
+    deliver(stack.wired(), record(1, [row("a", amount=6000.0), row("b", amount=6000.0)]))
+    told = [message["detail"] for message in stack.published()]
+    assert [(detail["id"], detail["source"]) for detail in told] == [("a", "api"), ("b", "api")]
+
+
+def test_a_bus_that_hangs_is_waited_for_once_and_then_left_alone(
+    stack: ScoringStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scoring.record.BUS_PATIENCE_MS", 10)
+    with Silent() as bus:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", bus.url)
+        wiring = stack.wired()
+        assert wiring.bus._events._http.read_timeout_s == BUS_TIMEOUT_S
+        wiring.bus._events._http.read_timeout_s = 0.05
+        api = Endpoints(wiring)
+        for id_ in "ab":
+            status, answer = call(api, "POST", "/predict", event(id_, amount=6000.0))
+            assert (status, answer["decision"]) == (200, "review")
+        assert bus.asked() == 1
+    assert stack.waiting() == 2
 
 
 @pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.INTERNAL, Fault.UNAVAILABLE, Fault.REFUSED])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from common.metrics import BY_NAME
+from streamscore.estimate.bill import ALARM_MONTHS
 from tests.unit.transformed_template import of_type, resources
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
@@ -299,3 +300,7 @@ def test_the_monitor_is_silent_only_after_several_looks_did_not_happen() -> None
     (every_min,) = re.fullmatch(r"cron\(\d+/(\d+) \* \* \* \? \*\)", expression).groups()  # type: ignore[union-attr]
     silent = ALARMS["MonitorSilentAlarm"]
     assert silent["Period"] * silent["EvaluationPeriods"] >= 3 * 60 * int(every_min)
+
+
+def test_the_estimate_knows_what_these_alarms_cost() -> None:
+    assert len(ALARMS) + 5 * len(COMPOSITES) == ALARM_MONTHS

@@ -154,6 +154,13 @@ def test_another_model_is_compared_on_the_same_rows(champion: Model, challenger:
     assert result.labels.after.recall == pytest.approx(alerts[labels].mean())
     assert (result.labels.matured, result.labels.positives) == (sum(old), labels.sum())
     assert result.labels.weighted is False
+    for name, found in result.labels.differences.items():
+        before, after = getattr(result.labels.before, name), getattr(result.labels.after, name)
+        assert found.difference == pytest.approx(after - before, abs=1e-12)
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low <= found.high
+    assert set(result.labels.differences) == set(type(result.labels.after).__struct_fields__)
 
 
 def test_days_and_amounts_add_up(champion: Model) -> None:
@@ -190,6 +197,11 @@ def test_where_a_control_share_had_a_say_it_stands_for_the_blocks(champion: Mode
     found = labels.before.roc_auc
     assert found is not None
     assert abs(found - everything) < abs(naive - everything) / 3
+    unlike = backtest(made, known(policies=[half]), small_model.model(seed=1), half).labels
+    assert unlike.after.roc_auc is not None
+    assert unlike.before.roc_auc is not None
+    told = unlike.differences["roc_auc"].difference
+    assert told == pytest.approx(unlike.after.roc_auc - unlike.before.roc_auc, abs=1e-12)
 
 
 def test_labels_that_are_young_or_open_are_counted_and_not_used(champion: Model) -> None:
@@ -203,6 +215,7 @@ def test_labels_that_are_young_or_open_are_counted_and_not_used(champion: Model)
     ]
     labels = backtest(early, known([champion], [PLAIN])).labels
     old = [one.label is not None and one.decision.event_time_ms + 7 * DAY_MS <= newest for one in early]
+    assert labels.differences["roc_auc"].difference == 0
     assert (labels.open, labels.matured, labels.young) == (200, sum(old), 200 - sum(old))
     assert labels.blocked_open == sum(one.label is None and one.action == "block" for one in early)
 

@@ -147,10 +147,10 @@ def fit_one(made: Any, **how: Any) -> Callable[[], object]:
 @pytest.mark.parametrize(
     ("act", "says"),
     [
-        (lambda: estimator("sklearn.ensemble.Nothing"), "--estimator sklearn.ensemble.Nothing: is no"),
+        (lambda: estimator("sklearn.ensemble.Nothing"), "sklearn.ensemble.Nothing: module .* has no"),
         (lambda: estimator("nowhere.Forest"), "No module named 'nowhere'"),
         (lambda: estimator("Forest"), "Empty module name"),
-        (lambda: estimator("math.floor"), "--params: math.floor"),
+        (lambda: estimator("math.floor"), "math.floor: is no scikit-learn estimator"),
         (lambda: estimator("sklearn.naive_bayes.GaussianNB", "{"), "--params: not JSON"),
         (lambda: estimator("sklearn.naive_bayes.GaussianNB", "[1]"), "--params: must be an object"),
         (lambda: estimator("sklearn.naive_bayes.GaussianNB", '{"depth": 1}'), "unexpected keyword argument"),

@@ -24,7 +24,7 @@ CLIS_OWN = {
 """Commands of the AWS CLI that are no operation of an API."""
 RENAMED: dict[tuple[str, str], set[str]] = {("sns", "subscribe"): {"--notification-endpoint"}}
 """Options that the AWS CLI calls otherwise than the API."""
-GLOBAL = {"--query", "--output", "--cli-binary-format"}
+GLOBAL = {"--endpoint-url", "--query", "--output", "--cli-binary-format"}
 SEPARATORS = set("|;&()<>")
 
 

@@ -16,17 +16,9 @@ from streamscore.report.page import render
 from streamscore.report.parts import number, percent, span
 from streamscore.report.tally import Tally
 from streamscore.report.verdicts import verdicts
-from tests.reported import AGREE, HOSTILE, make_report, some_drift
+from tests.reported import AGREE, HOSTILE, data_of, make_report, some_drift
 
 VENDOR = Path(pages.__file__).parent / "vendor"
-
-
-def data_of(html: str) -> dict[str, dict[str, object]]:
-    """What the charts draw."""
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
-    assert found
-    data: dict[str, dict[str, object]] = json.loads(found.group(1))
-    return data
 
 
 def nothing() -> Report:
@@ -42,7 +34,7 @@ def nothing() -> Report:
 def test_charts_and_tables_are_made_of_the_same_numbers() -> None:
     report = make_report()
     html = render(report, "t")
-    assert data_of(html)["report"] == json.loads(msgspec.json.encode(report))
+    assert data_of(html) == json.loads(msgspec.json.encode(report))
     assert report.drift
     for row in report.drift.comparison.rows:
         for value in (row.psi, row.psi_noise, row.jensen_shannon, row.kolmogorov_smirnov):

@@ -10,6 +10,11 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
   const count = d3.format(",");
   const shortMs = (ms) => (ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`);
   const time = d3.utcFormat("%H:%M:%S");
+  // Times are UTC on a 24-hour clock, as fine as what is shown is long.
+  const times = (width, ms) => ({
+    type: "utc", label: null, ticks: Math.max(2, Math.round(width / 100)),
+    tickFormat: d3.utcFormat(ms < 300e3 ? "%H:%M:%S" : ms < 48 * 3600e3 ? "%H:%M" : "%d %b"),
+  });
   const GRID = { stroke: "currentColor", strokeOpacity: 0.12 };
   const bins = traffic.bins.map((b) => ({
     ...b, start: new Date(b.start_ms), end: new Date(b.start_ms + traffic.step_s * 1000),
@@ -45,7 +50,8 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
   }
   const STYLE = { fontSize: "12px", fontFamily: "inherit", background: "none", overflow: "visible" };
   const overTime = (width, marks, y) => Plot.plot({
-    width, height: 190, marginLeft: 48, marginBottom: 36, marginTop: 12, style: STYLE, x: { type: "utc", label: null },
+    width, height: 190, marginLeft: 56, marginBottom: 28, marginTop: 12, style: STYLE,
+    x: times(width, bins.length ? +bins[bins.length - 1].end - +bins[0].start : 0),
     y: { label: null, ticks: 4, zero: true, ...y },
     marks: [Plot.gridY({ ...GRID, ticks: 4 }), ...marks],
   });
@@ -83,7 +89,7 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
     latency(width) {
       const rows = traffic.latency.map(([low, high, n]) => ({ low: Math.max(low, 8), high: high ?? low * 1.2, n }));
       return Plot.plot({
-        width, height: 190, marginLeft: 48, marginBottom: 36, marginTop: 24, style: STYLE,
+        width, height: 190, marginLeft: 56, marginBottom: 28, marginTop: 24, style: STYLE,
         x: { type: "log", label: null, ticks: d3.range(1, 8).flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power))
           .filter((ms) => ms >= rows[0].low && ms <= rows[rows.length - 1].high), tickFormat: shortMs },
         y: { label: null, ticks: 4 },
@@ -115,8 +121,8 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
       const rows = drift.over_time.flatMap((s) =>
         worst.map((name, at) => ({ at: new Date(s.start), name, psi: s.psi[name], stroke: colour(NAMES[at]) })));
       return Plot.plot({
-        width, height: 22 * variables.length + 34, marginLeft: 44, marginBottom: 36, marginTop: 12, style: STYLE,
-        x: { type: "utc", label: null, ticks: Math.max(2, Math.round(width / 130)) }, y: { label: null, ticks: 5, zero: true },
+        width, height: Math.max(190, 22 * variables.length + 34), marginLeft: 44, marginBottom: 28, marginTop: 12, style: STYLE,
+        x: times(width, new Date(drift.over_time[drift.over_time.length - 1].start) - new Date(drift.over_time[0].start)), y: { label: null, ticks: 5, zero: true },
         marks: [
           Plot.gridY({ ...GRID, ticks: 5 }),
           Plot.ruleY([drift.psi_alert], { stroke: colour("alert"), strokeDasharray: "4,3" }),
@@ -183,7 +189,8 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
       });
     },
     reasons(width) {
-      const top = why.slice(0, 15).map((one) => ({ ...one, label: one.name }));
+      const label = (one) => (one.kind === "feature" ? one.name : `${one.kind}: ${one.name}`);
+      const top = why.slice(0, 15).map((one) => ({ ...one, label: label(one) }));
       const names = ["block", "review", "approve"];
       const tip = (one) => `${one.kind}: ${count(one.block)} blocked, ${count(one.review)} reviewed, ${count(one.approve)} approved`;
       return bars(width, tall(top.map((one) => ({ ...one, tip: tip(one) })), names), (row) => colour(row.name), count);
