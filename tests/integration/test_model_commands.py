@@ -53,6 +53,13 @@ def version_of(folder: Path) -> str:
     return bundles.read(folder)[2].version
 
 
+def roles_of(run: Run, folders: list[Path]) -> dict[str, str]:
+    """What `models` says of these bundles; other tests registered others."""
+    ours = {version_of(folder) for folder in folders}
+    rows = json.loads(run("models", "--json").stdout)
+    return {row["version"]: row["role"] for row in rows if row["version"] in ours}
+
+
 def test_train_prints_what_it_made_and_json_on_demand(tmp_path: Path) -> None:
     (tmp_path / "features.toml").write_text(small_model.SPEC)
     small_model.write_features(tmp_path / "features.parquet", small_model.table(rows=600))
@@ -87,10 +94,10 @@ def test_promote_roll_back_and_list(run: Run, shipped: list[Path]) -> None:
     assert run("promote", shipped[0]).exit_code == 0
     assert run("register", shipped[1]).exit_code == 0
     assert run("promote", second, "--force", "--reason", "better").exit_code == 0
-    roles = {row["version"]: row["role"] for row in json.loads(run("models", "--json").stdout)}
+    roles = roles_of(run, shipped)
     assert roles == {first: "previous", second: "champion"}
     run("rollback")
-    roles = {row["version"]: row["role"] for row in json.loads(run("models", "--json").stdout)}
+    roles = roles_of(run, shipped)
     assert roles == {first: "champion", second: ""}
     shown = run("models").stdout.splitlines()
     at = next(n for n, line in enumerate(shown) if line.startswith(f"{first}  champion"))
@@ -146,7 +153,7 @@ def test_a_challenger_is_marked_and_withdrawn(run: Run, stack: Stack, shipped: l
     run("promote", shipped[0])
     second = version_of(shipped[1])
     assert run("challenger", shipped[1]).exit_code == 0
-    roles = {row["version"]: row["role"] for row in json.loads(run("models", "--json").stdout)}
+    roles = roles_of(run, shipped)
     assert roles == {version_of(shipped[0]): "champion", second: "challenger"}
     assert run("challenger", "none").exit_code == 0
     ssm, prefix = stack.client("ssm"), stack.outputs["PointerPrefix"]
