@@ -49,6 +49,8 @@ bench: setup ## speed, bytes and write units of the feature engine, side by side
 	@$(BIN)/python benchmarks/models.py
 	@$(BIN)/python benchmarks/scoring_stream.py
 	@$(BIN)/python benchmarks/http_api.py
+	@$(BIN)/python benchmarks/end_to_end.py
+	@$(BIN)/python benchmarks/on_paper.py
 
 build: setup ## sam build without Docker, and proof that every handler imports with what Lambda will have
 	@scripts/bootstrap.sh sam

@@ -69,6 +69,8 @@ def _looked(looked: Looked) -> Iterator[str]:
     for row in comparison.rows:
         yield _line(_cells(row, looked.verdict), width)
     yield ""
+    if not all(row.comparable for row in comparison.rows):
+        yield "(in brackets: functions of the time alone, judged against the same hours only)"
     yield from _verdict(looked.verdict)
     yield from _performance(looked)
 
@@ -85,7 +87,8 @@ def _cells(row: Row, verdict: Verdict) -> tuple[str, ...]:
     shift = "" if math.isnan(row.mean_shift) else f"{row.mean_shift:+.2f} σ"
     measures = (_number(x, 3) for x in (row.psi_noise, row.jensen_shannon, row.kolmogorov_smirnov))
     shares = (_percent(x) for x in (row.missing, row.out_of_range))
-    return (row.name, mark + _number(row.psi, 3), *measures, shift, _number(row.std_ratio, 2), *shares)
+    psi = mark + _number(row.psi, 3) if row.comparable else f"({_number(row.psi, 3)})"
+    return (row.name, psi, *measures, shift, _number(row.std_ratio, 2), *shares)
 
 
 def _line(cells: tuple[str, ...], width: int) -> str:

@@ -9,7 +9,7 @@ from scoring import bundle as bundles
 from scoring import pointers
 from scoring.bundle import Baseline, Bundle
 from stream_features import spec, spec_model
-from tests.decision_images import decision
+from tests.decision_images import SCORED_AT_MS, decision
 
 SPEC = spec.parse(
     """
@@ -74,7 +74,9 @@ def publish(s3: Any, bucket: str) -> tuple[str, str]:
     return bundle.version, pointers.encode(pointers.Pointer(bundle.version, bundles.sha256(data)))
 
 
-def images(version: str, values: np.ndarray, label: bool | None = None) -> list[dict[str, Any]]:
+def images(
+    version: str, values: np.ndarray, label: bool | None = None, scored_at_s: float = SCORED_AT_MS / 1000
+) -> list[dict[str, Any]]:
     """Images of decisions about these amounts, scored a hundredth of them."""
     return [
         decision(
@@ -84,6 +86,7 @@ def images(version: str, values: np.ndarray, label: bool | None = None) -> list[
             model=version,
             label=label,
             decision="review" if value > 50 else "approve",
+            scored_at_ms=round(scored_at_s * 1000),
         )
         | {"spec": {"S": SPEC.sha256}}
         for number, value in enumerate(values)

@@ -177,12 +177,9 @@ class _Side(NamedTuple):
         return int(self.counts[:-1].sum())
 
     @property
-    def missing(self) -> float:
-        return drift.share_missing(self.counts)
-
-    @property
-    def out_of_range(self) -> float:
-        return drift.share_out_of_range(self.counts)
+    def squares_std(self) -> float:
+        """The standard deviation of squared deviations from the mean."""
+        return self.std**2 * math.sqrt(max(0.0, self.kurtosis - 1))
 
 
 def _of_windows(bins: Bins, counts: Counts, moments: Counts) -> _Side:
@@ -220,6 +217,8 @@ def _row(reference: _Side, now: _Side, calendar: frozenset[str]) -> Row:
     scale = reference.std if reference.std > 0 else 1.0
     spread = _larger(reference.std, now.std)
     ratio = now.std / reference.std if reference.std > 0 else math.nan
+    missing = [drift.share_missing(side.counts) for side in (reference, now)]
+    outside = [drift.share_out_of_range(side.counts) for side in (reference, now)]
     return Row(
         name=bins.name,
         psi=drift.psi(reference.counts, now.counts),
@@ -234,15 +233,15 @@ def _row(reference: _Side, now: _Side, calendar: frozenset[str]) -> Row:
         std=bins.spread * now.std,
         std_reference=bins.spread * reference.std,
         std_ratio=ratio,
-        std_noise=math.exp(
-            min(700.0, drift.std_noise(_larger(reference.kurtosis, now.kurtosis, 3.0), *known))
+        std_noise=drift.std_noise(
+            min(reference.std, now.std), _larger(reference.squares_std, now.squares_std), *known
         ),
-        missing=now.missing,
-        missing_reference=reference.missing,
-        missing_noise=drift.share_noise(reference.missing, totals[0], now.missing, totals[1]),
-        out_of_range=now.out_of_range,
-        out_of_range_reference=reference.out_of_range,
-        out_of_range_noise=drift.share_noise(reference.out_of_range, known[0], now.out_of_range, known[1]),
+        missing=missing[1],
+        missing_reference=missing[0],
+        missing_noise=drift.share_noise(missing[0], totals[0], missing[1], totals[1]),
+        out_of_range=outside[1],
+        out_of_range_reference=outside[0],
+        out_of_range_noise=drift.share_noise(outside[0], known[0], outside[1], known[1]),
         comparable=bins.name not in calendar,
     )
 

@@ -129,19 +129,21 @@ def mean_noise(std: float, expected_total: float, actual_total: float) -> float:
     return SIGMAS * std * math.sqrt(1 / expected_total + 1 / actual_total)
 
 
-def std_noise(kurtosis: float, expected_total: float, actual_total: float) -> float:
-    """The |ln| of the ratio of two standard deviations that sampling explains: SIGMAS · √((κ-1)/4 ·
-    (1/n + 1/m)), by the delta method on the sample variance, whose own is σ⁴·(κ-1)/n.
+def std_noise(smaller: float, spread: float, expected_total: float, actual_total: float) -> float:
+    """The factor between two standard deviations that sampling explains: √(1 + Δ/smaller²) with the noise of
+    the variances' difference, Δ = SIGMAS · spread · √(1/n + 1/m).
 
-    Cramér, "Mathematical Methods of Statistics", 1946, §27.4. `kurtosis` (3 for a normal variable) is the
-    larger of the two: a heavy tail's standard deviation is mostly a few far values.
+    `smaller` is the smaller standard deviation, `spread` the larger standard deviation of squared deviations
+    from the mean, σ²·√(κ-1): Cramér, "Mathematical Methods of Statistics", 1946, §27.4. Differences, not
+    logarithms: rare far values may be wanting on one side altogether.
 
-    >>> round(std_noise(3.0, 1_000_000, 1800), 2)
-    0.1
+    >>> round(std_noise(1.0, math.sqrt(2), 1_000_000, 1800), 3)
+    1.096
     """
-    if not (expected_total > 0 and actual_total > 0):
+    if not (expected_total > 0 and actual_total > 0 and smaller > 0):
         return math.inf
-    return SIGMAS * math.sqrt(max(0.0, kurtosis - 1) / 4 * (1 / expected_total + 1 / actual_total))
+    difference = SIGMAS * spread * math.sqrt(1 / expected_total + 1 / actual_total)
+    return math.sqrt(1 + difference / smaller**2)
 
 
 def share_missing(counts: Histogram) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monitor import drift, performance
-from monitor.judge import LABEL_RATE, ROC_AUC, SCORE, Finding, factor_of
+from monitor.judge import LABEL_RATE, ROC_AUC, SCORE, Finding, factor_of, least_factor
 from monitor.labelled import AMOUNT_STEPS, LABELS, SCORE_STEPS, LabelSketch, by_score, halves, labels_of
 from monitor.performance import Bounded
 from monitor.sketch import total
@@ -117,8 +117,9 @@ def _roc_auc(
     then = SIGMAS * performance.roc_auc_noise(baseline, test.rows - test.positives, test.positives)
     noise = now.error + math.hypot(labels.roc_auc_noise, 0.0 if math.isnan(then) else then)
     fall = baseline - now.value
-    if fall > watch.alert.roc_auc and fall > noise:
-        retrain = fall > watch.retrain.roc_auc
+    least = fall - noise / 2
+    if fall > noise and least > watch.alert.roc_auc:
+        retrain = least > watch.retrain.roc_auc
         yield Finding(
             SCORE, ROC_AUC, fall, noise, baseline, now.value, math.nan, retrain, found.since, found.until
         )
@@ -129,9 +130,9 @@ def _label_rate(
 ) -> Iterable[Finding]:
     then, now = found.label_rate_baseline, labels.label_rate
     noise = drift.share_noise(then, bundle.test.rows, now, labels.labelled)
-    factor = factor_of(then, now)
-    if abs(now - then) > noise and factor > watch.alert.label_rate:
-        retrain = factor > watch.retrain.label_rate
+    factor, least = factor_of(then, now), least_factor(then, now, noise)
+    if abs(now - then) > noise and least > watch.alert.label_rate:
+        retrain = least > watch.retrain.label_rate
         yield Finding(
             SCORE, LABEL_RATE, factor, noise, then, now, math.nan, retrain, found.since, found.until
         )

@@ -1,8 +1,9 @@
 """What of a comparison is drift: past a threshold of the policy, and beyond what sampling explains. Pure."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from monitor.compare import Comparison, Row
 from scoring.watch import DriftWatch
@@ -15,7 +16,7 @@ SCORE = "score"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that changed: `value` of `kind` is past its threshold and beyond `noise`.
+    """One thing that changed: `value` of `kind` is past its threshold, and beyond what sampling explains.
 
     `baseline` and `now` are what it changed from and to: means (psi, mean), standard deviations (std),
     shares, ROC AUC. `name` is a feature, or `score`. `retrain` says that it is past that threshold too.
@@ -71,10 +72,11 @@ def drift_verdict(watch: DriftWatch, comparisons: Sequence[tuple[Comparison, str
     found: dict[tuple[str, str], Finding] = {}
     for is_whole, comparison, since, until in judged:
         for seen in _findings(watch, comparison, since, until):
-            finding = seen if is_whole else replace(seen, retrain=False)
-            key = (finding.name, finding.kind)
-            if key not in found or _ahead(finding, found[key]):
-                found[key] = finding
+            finding = replace(seen, retrain=seen.retrain and is_whole)
+            other = found.get((finding.name, finding.kind), finding)
+            most = max(other, finding, key=lambda one: one.value)
+            retrain = other.retrain or finding.retrain
+            found[finding.name, finding.kind] = replace(most, retrain=retrain)
     return Verdict(bool(judged), tuple(sorted(found.values(), key=_worst_first)))
 
 
@@ -85,32 +87,64 @@ def is_enough(watch: DriftWatch, comparison: Comparison) -> bool:
 
 def _findings(watch: DriftWatch, comparison: Comparison, since: str, until: str) -> Iterator[Finding]:
     for row in comparison.rows:
-        if row.comparable:
-            for kind, value, noise, baseline, now in _measures(row):
-                if value > noise and value > getattr(watch.alert, kind):
-                    retrain = value > getattr(watch.retrain, kind)
-                    yield Finding(row.name, kind, value, noise, baseline, now, row.psi, retrain, since, until)
-    then, now = comparison.prediction_rate_reference, comparison.prediction_rate
-    if abs(now - then) > comparison.prediction_rate_noise:
-        factor = factor_of(then, now)
-        if factor > watch.alert.prediction_rate:
-            retrain = factor > watch.retrain.prediction_rate
-            noise = comparison.prediction_rate_noise
-            psi = comparison.score.psi
-            yield Finding(SCORE, PREDICTION_RATE, factor, noise, then, now, psi, retrain, since, until)
+        for one in _measures(row) if row.comparable else ():
+            if one.value > one.noise and one.least > getattr(watch.alert, one.kind):
+                yield _finding(watch, one, row.name, row.psi, (since, until))
+    rate = _prediction_rate(comparison)
+    change = abs(rate.now - rate.before)
+    if change > rate.noise and rate.least > watch.alert.prediction_rate:
+        yield _finding(watch, rate, SCORE, comparison.score.psi, (since, until))
 
 
-def _measures(row: Row) -> Iterable[tuple[str, float, float, float, float]]:
-    """(kind, value, noise, before, now), each value in its threshold's unit."""
+class _Measure(NamedTuple):
+    """A value of a kind in its threshold's unit, and the least it is: half the noise bound, three sigmas,
+    nearer to nothing. A threshold is passed by what is past it for all that.
+    """
+
+    kind: str
+    value: float
+    noise: float
+    least: float
+    before: float
+    now: float
+
+
+def _finding(watch: DriftWatch, one: _Measure, name: str, psi: float, stretch: tuple[str, str]) -> Finding:
+    retrain = one.least > getattr(watch.retrain, one.kind)
+    return Finding(name, one.kind, one.value, one.noise, one.before, one.now, psi, retrain, *stretch)
+
+
+def _measures(row: Row) -> Iterator[_Measure]:
     missing = abs(row.missing - row.missing_reference)
     outside = abs(row.out_of_range - row.out_of_range_reference)
-    return (
+    for kind, value, noise, before, now in (
         (PSI, row.psi, row.psi_noise, row.mean_reference, row.mean),
         (MEAN, abs(row.mean_shift), row.mean_noise, row.mean_reference, row.mean),
-        (STD, factor_of(1.0, row.std_ratio), row.std_noise, row.std_reference, row.std),
         (MISSING, missing, row.missing_noise, row.missing_reference, row.missing),
         (OUT_OF_RANGE, outside, row.out_of_range_noise, row.out_of_range_reference, row.out_of_range),
-    )
+    ):
+        yield _Measure(kind, value, noise, value - noise / 2, before, now)
+    factor = factor_of(1.0, row.std_ratio)
+    least = factor / math.sqrt((row.std_noise**2 + 1) / 2)
+    yield _Measure(STD, factor, row.std_noise, least, row.std_reference, row.std)
+
+
+def _prediction_rate(comparison: Comparison) -> _Measure:
+    then, now = comparison.prediction_rate_reference, comparison.prediction_rate
+    noise = comparison.prediction_rate_noise
+    return _Measure(PREDICTION_RATE, factor_of(then, now), noise, least_factor(then, now, noise), then, now)
+
+
+def least_factor(then: float, now: float, noise: float) -> float:
+    """The factor of a change that is smaller by half the noise.
+
+    >>> least_factor(0.01, 0.025, 0.01), least_factor(0.01, 0.012, 0.01)
+    (2.0, 1.0)
+    """
+    if math.isnan(then) or math.isnan(now):
+        return math.nan
+    change = max(0.0, abs(now - then) - noise / 2)
+    return factor_of(then, then + math.copysign(change, now - then))
 
 
 def factor_of(then: float, now: float) -> float:
@@ -125,10 +159,6 @@ def factor_of(then: float, now: float) -> float:
     if low <= 0:
         return math.inf if high > 0 else 1.0
     return high / low
-
-
-def _ahead(one: Finding, other: Finding) -> bool:
-    return (one.retrain, one.value) > (other.retrain, other.value)
 
 
 def _worst_first(finding: Finding) -> tuple[float, str, str]:

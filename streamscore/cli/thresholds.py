@@ -53,13 +53,14 @@ def command(
     spec = read_spec(spec_path)
     with TerminalProgress().step("score"):
         found = scored.score(bundle, features, spec, scored.Asked())
+    block = proposals.blocking(found.rows, block_precision)
     if missed_cost is not None and review_cost is not None:
-        review = proposals.by_cost(found.rows, proposals.Costs(missed_cost, review_cost))
+        review = proposals.by_cost(found.rows, block, proposals.Costs(missed_cost, review_cost))
         why = f"least cost at {missed_cost:g} a missed fraud and {review_cost:g} a review"
     else:
-        review = proposals.by_capacity(found.rows, capacity or 0)
+        review = proposals.by_capacity(found.rows, block, capacity or 0)
         why = f"{capacity:g} reviews a day"
-    limits = Thresholds(review=review, block=proposals.blocking(found.rows, review, block_precision))
+    limits = Thresholds(review=review, block=block)
     click.echo(caught(found.rows, limits), err=True)
     click.echo(
         proposals.stanza(found.bundle.version, limits, f"{why}; block at a precision of {block_precision:g}")

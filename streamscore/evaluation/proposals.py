@@ -23,27 +23,33 @@ class Costs:
     review: float
 
 
-def by_capacity(rows: Rows, per_day: float) -> float:
-    """The least review threshold that on average at most `per_day` events a day reach."""
+def by_capacity(rows: Rows, block: float, per_day: float) -> float:
+    """The least review threshold that at most `per_day` events a day reach on average, blocked ones apart."""
+    looked_at = rows.scores[rows.scores < block]
+    if not looked_at.size:
+        return block
     days = len(np.unique(rows.days))
-    return min(reached_by(rows.scores, min(1.0, per_day * days / len(rows.scores))), HIGHEST)
+    return min(reached_by(looked_at, min(1.0, per_day * days / looked_at.size)), block)
 
 
-def by_cost(rows: Rows, costs: Costs) -> float:
-    """The review threshold of the least cost on these rows: missed frauds and looks together."""
+def by_cost(rows: Rows, block: float, costs: Costs) -> float:
+    """The review threshold of the least cost on these rows: missed frauds and looks together. Nobody looks at
+    what is blocked.
+    """
+    rows = rows.only(rows.scores < block)
     cuts, reaching, hits = _cuts(rows)
     total = costs.missed * (rows.labels.sum() - hits) + costs.review * reaching
     nobody = costs.missed * rows.labels.sum()
     best = int(np.argmin(total)) if total.size else 0
-    return float(cuts[best]) if total.size and total[best] < nobody else HIGHEST
+    return float(cuts[best]) if total.size and total[best] < nobody else block
 
 
-def blocking(rows: Rows, review: float, precision: float) -> float:
-    """The least block threshold, from `review` up, of at least that precision over LEAST_BLOCKED rows or
-    more; 1.0 if there is none.
+def blocking(rows: Rows, precision: float) -> float:
+    """The least block threshold of at least that precision over LEAST_BLOCKED rows or more; 1.0 if there is
+    none.
     """
     cuts, reaching, hits = _cuts(rows)
-    good = (cuts >= review) & (reaching >= LEAST_BLOCKED) & (hits >= precision * reaching)
+    good = (reaching >= LEAST_BLOCKED) & (hits >= precision * reaching)
     return float(cuts[good][0]) if good.any() else HIGHEST
 
 

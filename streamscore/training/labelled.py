@@ -63,7 +63,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> pl.DataFrame:
         missing = [name for name in columns if name not in present]
         if missing:
             raise InvalidInputError(
-                f"{path}: no column {', '.join(missing)}; make it with `streamscore backfill` and this spec"
+                f"{path}: no column {', '.join(missing)}; `streamscore backfill` with this spec makes its own"
             )
         return pl.read_parquet(path, columns=list(dict.fromkeys(columns)))
     except FileNotFoundError as error:

@@ -2,16 +2,19 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from common import aws
 from common.errors import InvalidInputError, NoAnswerError, ServiceError
+from monitor.spending import Spending
 from streamscore.local.emulator import REGION, Emulator
 from streamscore.room_client import RoomClient
 
 KEY = "quarantine/2026/11/24/a b+c=$~é&<x>.gz"
+METERED_AT = datetime(2026, 11, 24, 16, 30, tzinfo=UTC)
 BLOB = bytes(range(256)) * 999
 
 
@@ -110,3 +113,18 @@ def test_many_calls_of_botocore_keep_their_order(client, name):
     requests = [{"Name": f"/{name}/{n}", "Value": str(n), "Type": "String"} for n in range(12)]
     calls = RoomClient(client("ssm")).each("put_parameter", requests, 4)
     assert all(call()["Version"] == 1 for call in calls)
+
+
+def test_metrics_are_read_back_by_the_hour(ours, client, name):
+    for service, metric, value in (
+        ("scoring", "EstimatedCostUSD", 0.02),
+        ("scoring", "DecisionsMade", 1_000),
+    ):
+        dimensions = [{"Name": "service", "Value": service}, {"Name": "stage", "Value": name}]
+        data = {"MetricName": metric, "Dimensions": dimensions, "Timestamp": METERED_AT, "Value": value}
+        client("cloudwatch").put_metric_data(Namespace="streamscore", MetricData=[data])
+    for cloudwatch in (ours("monitoring"), RoomClient(client("cloudwatch"))):
+        spent = Spending(cloudwatch, name).between("2026-11-24T16:00:00Z", "2026-11-24T17:00:00Z")
+        assert spent is not None
+        assert (spent.decisions, spent.per_million_usd) == (1_000, pytest.approx(20.0))
+        assert Spending(cloudwatch, name).between("2026-11-24T18:00:00Z", "2026-11-24T19:00:00Z") == (0.0, 0)

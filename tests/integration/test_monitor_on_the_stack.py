@@ -67,7 +67,7 @@ def test_the_hourly_function_reads_the_same_windows(stack: stacks.Stack, version
     newest = json.loads(run(drift.command, "--json"))
     answer = stack.client("lambda").invoke(
         FunctionName=stack.outputs["MonitorScheduleFunctionName"],
-        Payload=json.dumps({"since": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}),
+        Payload=json.dumps({"since": newest["since"], "until": newest["until"]}),
     )
     found = json.load(answer["Payload"])
     assert found["model"] == version

@@ -76,3 +76,45 @@ def test_shares_missing_and_out_of_range() -> None:
     assert drift.share_missing(counts) == 0.5
     assert drift.share_out_of_range(counts) == 0.2
     assert math.isnan(drift.share_out_of_range([0, 0, 0, 0, 3]))
+
+
+def test_share_noise_is_wider_than_the_exact_binomial_tail_and_not_by_much() -> None:
+    for share, n in ((0.01, 20_000), (0.3, 2_000), (0.002, 100_000)):
+        bound = drift.share_noise(share, 10**9, share, n)
+        exact = stats.binom.isf(1e-9, n, share) / n - share
+        assert exact < bound < 1.6 * exact
+
+
+def test_kolmogorov_smirnov_noise_bounds_scipys_exact_tail() -> None:
+    bound = drift.kolmogorov_smirnov_noise(10**9, 500)
+    assert stats.kstwo.sf(bound, 500) <= 1.1e-9
+    assert stats.kstwo.sf(0.9 * bound, 500) > 1e-9
+
+
+def test_kolmogorov_smirnov_on_cells_is_scipys_on_their_values() -> None:
+    random = np.random.default_rng(5)
+    one, other = random.integers(0, 8, 300), random.integers(2, 9, 200)
+    cells = [[0, *np.bincount(side, minlength=9), 0, 0] for side in (one, other)]
+    assert drift.kolmogorov_smirnov(*cells) == pytest.approx(stats.ks_2samp(one, other).statistic)
+
+
+def test_the_noise_of_means_and_deviations_is_six_of_their_standard_errors() -> None:
+    random = np.random.default_rng(6)
+    for draw, kurtosis in ((random.normal, 3.0), (random.laplace, 6.0), (random.uniform, 1.8)):
+        samples = draw(size=(2_000, 400))
+        std = samples.std()
+        assert drift.mean_noise(std, 10**9, 400) / 6 == pytest.approx(samples.mean(axis=1).std(), rel=0.06)
+        noise = drift.std_noise(1.0, math.sqrt(kurtosis - 1), 10**9, 400) ** 2 - 1
+        assert noise / 6 == pytest.approx((samples.var(axis=1) / std**2).std(), rel=0.08)
+
+
+def test_without_counts_everything_is_noise() -> None:
+    assert drift.share_noise(math.nan, 0, 0.5, 10) == drift.mean_noise(1.0, 10, 0) == math.inf
+    assert drift.kolmogorov_smirnov_noise(0, 5) == drift.std_noise(1.0, 1.4, 0, 10) == math.inf
+
+
+def test_the_share_at_or_above_a_limit_is_exact_at_an_edge() -> None:
+    edges = (0.0, 0.5, 0.9, 1.0)
+    assert drift.share_at_or_above([0, 6, 3, 1, 0, 5], edges, 0.5) == pytest.approx(0.4)
+    assert drift.share_at_or_above([0, 6, 3, 1, 0, 5], edges, 0.9) == pytest.approx(0.1)
+    assert math.isnan(drift.share_at_or_above([0, 0, 0, 0, 0, 5], edges, 0.9))

@@ -184,27 +184,29 @@ def test_what_cannot_be_measured_is_refused(files, asked: Asked, says: str) -> N
 
 def test_capacity_is_kept() -> None:
     some = scored_rows()
-    review = proposals.by_capacity(some, 5)
-    per_day = (some.scores >= review).sum() / 10
-    assert 3 < per_day <= 5
+    review = proposals.by_capacity(some, 0.4, 15)
+    per_day = ((some.scores >= review) & (some.scores < 0.4)).sum() / 10
+    assert 8 < per_day <= 15
+    assert proposals.by_capacity(some, 0.0, 15) == 0.0
 
 
 def test_the_threshold_of_least_cost_is_the_best_of_all() -> None:
     some = scored_rows()
 
     def cost(threshold: float) -> float:
-        reached = some.scores >= threshold
-        return 50 * (some.labels & ~reached).sum() + 10 * reached.sum()
+        reached = (some.scores >= threshold) & (some.scores < 0.5)
+        return 50 * (some.labels & (some.scores < threshold)).sum() + 10 * reached.sum()
 
-    assert cost(proposals.by_cost(some, proposals.Costs(50, 10))) == min(map(cost, np.unique(some.scores)))
-    assert proposals.by_cost(some, proposals.Costs(1, 10)) == 1.0
+    best = proposals.by_cost(some, 0.5, proposals.Costs(50, 10))
+    assert cost(best) == min(cost(one) for one in np.unique(some.scores) if one <= 0.5)
+    assert proposals.by_cost(some, 0.5, proposals.Costs(1, 10)) == 0.5
 
 
 def test_blocking_is_as_precise_as_asked_or_not_at_all() -> None:
     some = scored_rows()
-    block = proposals.blocking(some, 0.1, 0.4)
+    block = proposals.blocking(some, 0.4)
     assert some.labels[some.scores >= block].mean() >= 0.4
-    assert proposals.blocking(some, 0.1, 0.999) == 1.0
+    assert proposals.blocking(some, 0.999) == 1.0
 
 
 def test_the_stanza_is_a_policy() -> None:

@@ -52,3 +52,26 @@ def test_a_decision_without_a_model_has_no_score_and_the_version_none() -> None:
     (seen,) = images.news([change(decision(model=None, score=None))]).decided
     assert seen.model == images.NO_MODEL
     assert math.isnan(seen.score)
+
+
+def test_a_challengers_score_is_news_of_its_own_beside_the_champions() -> None:
+    beside = {"challenger": {"M": {"model": {"S": "m2"}, "score": {"N": "0.7"}}}}
+    champion, challenger = images.news([change(decision(features=[1.0], label=True) | beside)]).labelled
+    assert (champion.model, champion.challenger, champion.score) == ("m1", False, 0.5)
+    assert (challenger.model, challenger.challenger, challenger.score) == ("m2", True, 0.7)
+    assert (challenger.features, challenger.label, challenger.decision) == (champion.features, True, "")
+    assert math.isnan(challenger.latency_ms)
+
+
+def test_the_amount_is_the_kept_field_that_is_named() -> None:
+    kept = {"kept": {"M": {"amount": {"N": "310.50"}, "category": {"S": "ecom"}}}}
+    made = change(decision() | kept)
+    assert images.news([made], "amount").decided[0].amount == 310.5
+    for nothing in (None, "category", "fee"):
+        assert math.isnan(images.news([made], nothing).decided[0].amount)
+
+
+def test_the_day_is_that_of_the_decision_in_utc() -> None:
+    last_ms = 1_795_564_799_999  # 2026-11-24T23:59:59.999Z
+    days = [images.news([change(decision(scored_at_ms=last_ms + n))]).decided[0].day for n in (0, 1)]
+    assert days == ["2026-11-24", "2026-11-25"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from monitor import labelled, performance
+from monitor import fared, labelled, performance
 from monitor.labelled import LabelSketch, by_score, halves
 
 cases = st.lists(
@@ -73,3 +73,25 @@ def test_a_perfectly_calibrated_score_has_no_calibration_error() -> None:
     # two cells of ten: mean score 0.2 with 2 positives, mean score 0.9 with 9
     assert performance.calibration_error([8, 1], [2, 9], [2.0, 9.0]) == pytest.approx(0)
     assert performance.calibration_error([8, 1], [2, 9], [4.0, 9.0]) == pytest.approx(2 / 20)
+
+
+@given(cases)
+def test_mean_absolute_and_root_mean_squared_errors_are_sklearns(rows: Cases) -> None:
+    made = fared.fared([observed(rows)])
+    assert made is not None
+    labels, scores = zip(*rows, strict=True)
+    assert made.mae == pytest.approx(metrics.mean_absolute_error(labels, scores), abs=1e-5)
+    assert made.rmse == pytest.approx(metrics.root_mean_squared_error(labels, scores), abs=3e-3)
+    assert made.label_rate == pytest.approx(sum(labels) / len(labels))
+
+
+def test_roc_auc_noise_is_what_samples_show() -> None:
+    random = np.random.default_rng(8)
+    found = [
+        metrics.roc_auc_score(
+            [0] * 400 + [1] * 40, np.r_[random.normal(0, 1, 400), random.normal(1.5, 1, 40)]
+        )
+        for _ in range(400)
+    ]
+    noise = performance.roc_auc_noise(float(np.mean(found)), 400, 40)
+    assert 0.95 * np.std(found) < noise < 1.4 * np.std(found), "of exponential scores: rather too large"

@@ -2,12 +2,14 @@
 
 import doctest
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from common.settings import code_root
 from scoring.policy_file import POLICY_KEYS, RULE_KEYS, parse
 from scoring.rules import check
+from scoring.watch import CostWatch, DriftLimits, DriftWatch, PerformanceLimits, PerformanceWatch, Watch
 from stream_features import spec as specs
 from streamscore.cli import policy as commands
 
@@ -39,6 +41,14 @@ def test_what_the_shipped_file_shows_commented_out_is_a_policy_for_the_shipped_s
     assert [rule.name for rule in policy.rules] == ["large_amount_at_night", "stolen_card"]
     assert policy.control_share == 0.01
     assert "stolen" in policy.lists
+    usual = policy.monitoring._replace(performance=policy.monitoring.performance._replace(amount=None))
+    assert usual._replace(cost=CostWatch()) == Watch(), "what is shown as a default is the default"
+
+
+@pytest.mark.parametrize("table", [DriftWatch, DriftLimits, PerformanceWatch, PerformanceLimits, CostWatch])
+def test_every_key_of_the_monitors_is_described(table: Any) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert [key for key in table._fields if f"`{key}`" not in text and f".{key}]" not in text] == []
 
 
 def _is_toml(line: str) -> bool:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,8 +14,9 @@ from monitor.bins import Bins
 from monitor.decided import BARE, Layout, variables
 from monitor.images import news
 from monitor.labelled import LABELS, by_score
-from monitor.sketch import total
+from monitor.sketch import Sketch, total
 from monitor.tally import Tally, Who, merged, nothing
+from scoring.bundle import Thresholds
 from tests.decision_images import MODEL, batch, change, decision
 
 LAYOUT = Layout((Bins("amount", (0.0, 10.0, 100.0)),), Bins("score", (0.0, 0.5, 1.0)))
@@ -140,3 +143,60 @@ def test_a_corrected_label_leaves_only_the_correction_counted() -> None:
     _, (item,) = step(batch([corrected], state, final=True))
     negatives, positives = by_score(total(LABELS, item.tally.labels.values()))
     assert (negatives.sum(), positives.sum(), item.tally.decisions, item.tally.labelled) == (0, 1, 1, 1)
+
+
+def challenged(
+    event_id: str, score: float, challenger: str = "m2", label: bool | None = None
+) -> dict[str, Any]:
+    beside = {"model": {"S": challenger}, "score": {"N": str(score)}}
+    return change(decision(event_id, features=[5.0], label=label) | {"challenger": {"M": beside}})
+
+
+def test_a_challengers_rows_are_apart_and_decided_by_its_own_thresholds() -> None:
+    models = MODELS | {"m2": baseline.Model(LAYOUT, {"spec-1": [0]}, Thresholds(review=0.6, block=0.9))}
+    records = [challenged("a", 0.55), challenged("b", 0.6), challenged("c", 0.95)]
+    found = baseline.observed(news(records), models)
+    assert found.keys() == {Who(MODEL), Who("m2", challenger=True)}
+    assert found[Who(MODEL)].decided.part("decisions").tolist() == [3, 0, 0]
+    assert found[Who("m2", challenger=True)].decided.part("decisions").tolist() == [1, 1, 1]
+
+
+def test_a_version_that_is_promoted_within_a_window_has_both_its_rows() -> None:
+    models = MODELS | {"m2": baseline.Model(LAYOUT, {"spec-1": [0]})}
+    records = [challenged("a", 0.5, label=True), change(decision("b", model="m2", features=[5.0]))]
+    window = windows.read(batch(records, final=True))
+    _, items = windows.close(window, baseline.observed(news(records), models))
+    of_m2 = {item.key.removeprefix(items[0].key): item.tally for item in items if item.who.model == "m2"}
+    assert {end: (tally.decisions, tally.labelled) for end, tally in of_m2.items()} == {
+        "": (1, 0),
+        "#challenger": (1, 1),
+    }
+
+
+def test_labels_are_kept_by_the_day_of_their_decision() -> None:
+    monday, tuesday = 1_795_478_400_000, 1_795_564_800_000  # 2026-11-24, 2026-11-25
+    records = [
+        change(decision("a", label=True, scored_at_ms=monday), decision("a", scored_at_ms=monday)),
+        change(decision("b", label=False, scored_at_ms=tuesday), decision("b", scored_at_ms=tuesday)),
+    ]
+    _, (item,) = step(batch(records, final=True))
+    assert {day: by_score(sketch)[1].sum() for day, sketch in item.tally.labels.items()} == {
+        "2026-11-24": 1,
+        "2026-11-25": 0,
+    }
+    assert item.tally.decisions == 0
+
+
+@pytest.mark.parametrize(("models", "written"), [(3, 0), (12, 12)])
+def test_the_state_stays_within_lambdas_megabyte_whatever_is_counted(models: int, written: int) -> None:
+    edges = tuple(np.linspace(0.0, 1.0, 200).tolist())
+    layout = Layout(tuple(Bins(f"f{n}", edges) for n in range(230)), Bins("score", edges)).check()
+    random = np.random.default_rng(1)
+    full = {
+        Who(f"m{n}"): Tally(Sketch(layout, random.integers(0, 1 << 16, layout.cells)), {})
+        for n in range(models)
+    }
+    state, items = windows.close(windows.read(batch([change(decision())])), full)
+    assert len(json.dumps(state)) < 1_000_000
+    assert len(items) == written
+    assert len(json.dumps(windows.pack("1", full))) > 1_000_000 or not written
