@@ -130,3 +130,13 @@ def data_of(html: str) -> dict[str, Any]:
     assert found
     report: dict[str, Any] = json.loads(found.group(1))["report"]
     return report
+
+
+def nothing() -> Report:
+    """A stack on which nothing happened."""
+    tally = Tally()
+    return make_report(
+        1, model=None, drift=None, months=(), unlabelled=0, why=(), traffic=tally.traffic(), cost=cost({}),
+        agree=tuple(Count(name, 0, "") for name in (*AGREE, "Records quarantined", "Records failed")),
+        checks=(), parity=(), seconds={},
+    )  # fmt: skip

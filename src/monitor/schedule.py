@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from common import aws
+from common.errors import InvalidInputError
 from common.settings import Settings
 from common.telemetry import logger, measure, note, observed
 from common.tracing import annotate, step
@@ -72,10 +73,14 @@ def _scheduled_s(event: Mapping[str, Any], now_s: float) -> float:
 def check(parts: Parts, stretch: Stretch) -> dict[str, Any]:
     """Look at the champion's windows of a stretch and emit what they say; what was found, as data."""
     since, until, hourly = stretch
-    with step("look"):
-        found = watched(parts.store, since, until, performance=hourly)
+    try:
+        with step("look"):
+            found = watched(parts.store, since, until, performance=hourly)
+    except InvalidInputError as error:  # scoring says so too, by its own alarm
+        logger().warning("the champion's bundle cannot be read", extra={"error": str(error)})
+        found = None
     if found is None:
-        logger().info("nothing to compare: no model is promoted")
+        logger().info("nothing to compare")
         return {"model": None, "since": since, "until": until}
     looked = found.champion.looked
     annotate(model_version=looked.model)

@@ -89,4 +89,4 @@ def _judged(row: Row, drift: Drift) -> str:
         return "too few decisions"
     if row.name in drift.drifted:
         return "drifted"
-    return "no drift" if row.comparable else "follows the calendar"
+    return "no drift" if row.comparable else "calendar"

@@ -139,6 +139,13 @@ def test_without_a_promoted_model_drift_says_what_to_do(monitored: MonitoredStac
     assert schedule.check(parts(monitored), Stretch(SINCE, UNTIL, hourly=True))["model"] is None
 
 
+def test_a_champion_whose_bundle_is_not_there_fails_no_run(monitored: MonitoredStack) -> None:
+    name = f"{monitored.outputs['PointerPrefix']}/champion"
+    pointer = '{"version": "0000000000000000", "sha256": ""}'
+    monitored.client("ssm").put_parameter(Name=name, Value=pointer, Type="String", Overwrite=True)
+    assert schedule.check(parts(monitored), Stretch(SINCE, UNTIL, hourly=True))["model"] is None
+
+
 def test_metered_cost_is_the_sum_of_the_metrics(monitored: MonitoredStack) -> None:
     now = datetime.now(UTC)
     before = monitoring.metered(monitored, now - timedelta(hours=1), now)

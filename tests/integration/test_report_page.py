@@ -19,7 +19,7 @@ from streamscore.estimate.workload import Workload, profile_of
 from streamscore.report.page import render
 from tests.browser import Opened, chromium, opened
 from tests.integration.commands import invoke
-from tests.reported import HOSTILE, make_report
+from tests.reported import HOSTILE, make_report, nothing
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,13 @@ def test_axe_finds_nothing_wrong(
 def test_it_asks_for_nothing_but_itself_and_its_console_is_silent(wide: Opened, file: Path) -> None:
     assert wide.requests == [file.as_uri()]
     assert wide.said == []
+
+
+def test_a_page_of_nothing_asks_for_nothing_and_breaks_nowhere(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "nothing.html"
+    file.write_text(render(nothing(), "nothing"), "utf-8")
+    with opened(browser, file) as one:
+        assert (one.requests, one.said) == ([file.as_uri()], [])
 
 
 def test_no_text_from_events_is_ever_markup_or_script(wide: Opened) -> None:

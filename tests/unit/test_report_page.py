@@ -9,26 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from monitor.cost import cost
 from streamscore.report import page as pages
 from streamscore.report.content import Count, Report
 from streamscore.report.page import render
 from streamscore.report.parts import number, percent, span
-from streamscore.report.tally import Tally
 from streamscore.report.verdicts import verdicts
-from tests.reported import AGREE, HOSTILE, data_of, make_report, some_drift
+from tests.reported import HOSTILE, data_of, make_report, nothing, some_drift
 
 VENDOR = Path(pages.__file__).parent / "vendor"
-
-
-def nothing() -> Report:
-    """A stack on which nothing happened."""
-    tally = Tally()
-    return make_report(
-        1, model=None, drift=None, months=(), unlabelled=0, why=(), traffic=tally.traffic(), cost=cost({}),
-        agree=tuple(Count(name, 0, "") for name in (*AGREE, "Records quarantined", "Records failed")),
-        checks=(), parity=(), seconds={},
-    )  # fmt: skip
 
 
 def test_charts_and_tables_are_made_of_the_same_numbers() -> None:

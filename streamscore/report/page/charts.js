@@ -52,7 +52,7 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
   const overTime = (width, marks, y) => Plot.plot({
     width, height: 190, marginLeft: 56, marginBottom: 28, marginTop: 12, style: STYLE,
     x: times(width, bins.length ? +bins[bins.length - 1].end - +bins[0].start : 0),
-    y: { label: null, ticks: 4, zero: true, ...y },
+    y: { label: null, ticks: 4, zero: true, tickFormat: (n) => (Number.isInteger(n) ? count(n) : ""), ...y },
     marks: [Plot.gridY({ ...GRID, ticks: 4 }), ...marks],
   });
   const column = (names) => ({

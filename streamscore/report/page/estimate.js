@@ -1,9 +1,13 @@
 // A month's bill of a workload: streamscore/estimate's workload.py, flow.py and bill.py over again, name by name,
-// for the page's sliders. Constants and prices come from Python, and tests/report/test_calculator.py compares the
+// for the page's sliders. Constants and prices come from Python, and tests/integration/test_report_page.py compares the
 // two over a grid of workloads: change both or it fails.
 "use strict";
 function estimator(constants, prices) {
-  const C = constants;
+  const named = (all, name) => {
+    if (!(name in all)) throw new Error(`streamscore.estimate has no constant ${name} any more`);
+    return all[name];
+  };
+  const C = new Proxy(constants, { get: named });
   const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 
   function profileOf(peak) {
@@ -145,7 +149,7 @@ function estimator(constants, prices) {
       dynamodb_backup_gb_months: stored,
       log_gb_months: ((amounts.log_kb / 1024 ** 2) * C.LOG_DAYS * 24) / C.HOURS,
       metric_months: C.METRICS,
-      alarm_months: C.ALARMS,
+      alarm_months: C.ALARM_MONTHS,
       dashboard_months: C.DASHBOARDS,
       xray_traces: (traces * C.SECONDS) / w.profile.length,
       kms_key_months: C.KEYS,
