@@ -12,7 +12,7 @@ from streamscore.decided.stored import Decided
 from streamscore.room_client import RoomClient
 
 SCANNED_BYTES = 1 << 30
-"""A table up to this size is scanned at once (131,000 read units a GB, read whole) rather than exported."""
+"""A table up to this size is scanned at once (262,000 read units a GB, read whole) rather than exported."""
 SEGMENTS = 4
 
 
