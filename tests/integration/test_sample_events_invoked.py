@@ -64,7 +64,7 @@ def test_rows_of_the_state_stream_become_decisions(quiet_stack: stacks.Stack) ->
 def test_a_window_answers_with_its_state_and_is_written_when_it_ends(quiet_stack: stacks.Stack) -> None:
     first = invoke(quiet_stack, "MonitorWindows", "monitor-window")
     assert first["batchItemFailures"] == []
-    assert list(first["state"]["sketches"]) == ["sample-model"]
+    assert [tally["model"] for tally in first["state"]["tallies"]] == ["sample-model"]
     assert not items(quiet_stack, "Monitor")
     assert "state" in invoke(quiet_stack, "MonitorWindows", "monitor-window-final")
     assert items(quiet_stack, "Monitor")["sample-model"]["decided"] == {"N": "5"}
