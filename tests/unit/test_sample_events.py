@@ -73,5 +73,4 @@ def test_the_first_call_of_a_window_has_no_state_and_the_last_has_what_was_count
     assert (batch["state"], last["Records"]) == ({}, [])
     window = windows.read(last)
     tallies = windows.unpack(window, {"sample-model": baseline.Model().layout})
-    assert [t.decided.decided for t in tallies.values()] == [5]
-    assert [day.labelled for t in tallies.values() for day in t.labels.values()] == [1]
+    assert [(tally.decisions, tally.labelled) for tally in tallies.values()] == [(5, 1)]
