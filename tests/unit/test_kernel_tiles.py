@@ -156,6 +156,7 @@ def test_state_bytes_do_not_depend_on_batching(records, data, exact):
     assert whole.blobs == parts.blobs
 
 
+@settings(max_examples=examples(40))
 @given(records=histories(), exact=st.integers(1, 5))
 def test_both_paths_write_the_same_bytes(records, exact):
     """An event long forgotten takes its entity through the plain path, and changes nothing."""
@@ -169,6 +170,7 @@ def test_both_paths_write_the_same_bytes(records, exact):
     assert fast.blobs == plain.blobs
 
 
+@settings(max_examples=examples(40))
 @given(records=histories(), exact=st.integers(1, 5))
 def test_features_alone_are_those_of_a_fold_that_keeps_and_change_no_state(records, exact):
     of = spec(exact, FEATURES + MEANS)
