@@ -10,12 +10,12 @@ import threading
 import time
 from collections import Counter
 from http.client import HTTPConnection, HTTPMessage
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast, override
 from urllib.parse import urlsplit
 
 from streamscore.chaos.schedule import Fault, Schedule
 from streamscore.local.bodies import body_of
-from streamscore.local.loopback import LoopbackHandler, LoopbackServer
+from streamscore.local.loopback import AnyMethodHandler, LoopbackServer
 
 SLOW_AT_MOST_S = 0.3
 _HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "date", "server"}
@@ -32,17 +32,16 @@ class Proxy:
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
-        threading.Thread(target=self._server.serve_forever, args=(0.1,), name="proxy", daemon=True).start()
+        self._server.start("proxy")
 
     @property
     def endpoint(self) -> str:
         """What functions take for AWS."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://{self._server.address}"
 
     def close(self) -> None:
         """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     def fault(self, operation: str, spared: bool) -> tuple[Fault, int]:
         """What becomes of the next call of that kind, and its number."""
@@ -60,16 +59,12 @@ class _Server(LoopbackServer):
     proxy: Proxy
 
 
-class _Handler(LoopbackHandler):
+class _Handler(AnyMethodHandler):
     server: _Server
 
-    def __getattr__(self, name: str) -> Any:
-        """`do_GET`, `do_PUT`, …: any method is served."""
-        if name.startswith("do_"):
-            return self._serve
-        raise AttributeError(name)
-
-    def _serve(self) -> None:
+    @override
+    def serve(self) -> None:
+        """Answer one request."""
         proxy, body = self.server.proxy, body_of(self.headers, cast(BinaryIO, self.rfile))
         service, _, operation = self.headers.get("X-Amz-Target", "S3." + self.command).rpartition(".")
         spared = "SSM" in service or (service == "S3" and self.command in {"GET", "HEAD"})

@@ -2,15 +2,14 @@
 
 import json
 import secrets
-import threading
 from collections.abc import Callable
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast, override
 
 from common.errors import StreamscoreError
 from streamscore.local.bodies import body_of
 from streamscore.local.function_process import Outcome
 from streamscore.local.http_api import NOT_FOUND, Request, Response, gateway_response
-from streamscore.local.loopback import LoopbackHandler, LoopbackServer
+from streamscore.local.loopback import AnyMethodHandler, LoopbackServer
 from streamscore.local.runtime_host import PayloadTooLargeError, ThrottledError
 
 type Invoke = Callable[[str, bytes, str], Outcome]
@@ -31,33 +30,28 @@ class Hub:
         self.secret = secrets.token_urlsafe(16)
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.hub = self
-        threading.Thread(target=self._server.serve_forever, args=(0.1,), name="hub", daemon=True).start()
+        self._server.start("hub")
 
     @property
     def url(self) -> str:
         """What comes before `/invoke`."""
-        return f"http://127.0.0.1:{self._server.server_port}/{self.secret}"
+        return f"http://{self._server.address}/{self.secret}"
 
     def close(self) -> None:
         """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
 
 class _Server(LoopbackServer):
     hub: Hub
 
 
-class _Handler(LoopbackHandler):
+class _Handler(AnyMethodHandler):
     server: _Server
 
-    def __getattr__(self, name: str) -> Any:
-        """`do_GET`, `do_PATCH`, …: any method is served."""
-        if name.startswith("do_"):
-            return self._serve
-        raise AttributeError(name)
-
-    def _serve(self) -> None:
+    @override
+    def serve(self) -> None:
+        """Answer one request."""
         hub = self.server.hub
         try:
             body = body_of(self.headers, cast(BinaryIO, self.rfile))

@@ -65,14 +65,12 @@ class RuntimeApi:
         self._ready_told = False
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.api = self
-        threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="runtime-api", daemon=True
-        ).start()
+        self._server.start("runtime-api")
 
     @property
     def address(self) -> str:
         """What AWS_LAMBDA_RUNTIME_API is set to."""
-        return f"127.0.0.1:{self._server.server_port}"
+        return self._server.address
 
     def send(self, event: Event) -> None:
         """Let the process have its next event."""
@@ -91,8 +89,7 @@ class RuntimeApi:
         threading.Thread(target=self._end, name="runtime-api-end", daemon=True).start()
 
     def _end(self) -> None:
-        self._server.shutdown()  # waits for the serving thread's next look
-        self._server.server_close()
+        self._server.close()
 
 
 class _Server(LoopbackServer):
