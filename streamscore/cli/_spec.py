@@ -2,9 +2,18 @@
 
 from pathlib import Path
 
+import click
+
 from common.errors import InvalidInputError
 from common.settings import code_root
 from stream_features.spec import Spec, parse
+
+spec_option = click.option(
+    "--spec",
+    "spec_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The feature spec; by default the project's own.",
+)
 
 
 def read_spec(path: Path | None) -> Spec:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from streamscore.cli._progress import TerminalProgress
-from streamscore.cli._spec import read_spec
+from streamscore.cli._spec import read_spec, spec_option
 from streamscore.training.backfill import write_features
 from streamscore.training.files import written_whole
 
@@ -16,12 +16,7 @@ from streamscore.training.files import written_whole
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="FEATURES file."
 )
-@click.option(
-    "--spec",
-    "spec_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The feature spec; by default the project's own.",
-)
+@spec_option
 def command(events: Path, output: Path, spec_path: Path | None) -> None:
     """Compute the features of every event in EVENTS as they would have been served at its time.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from stream_features.spec import Spec, retention_ms
-from streamscore.cli._spec import read_spec
+from streamscore.cli._spec import read_spec, spec_option
 from streamscore.training.rows import Refusal
 from streamscore.training.tables import Table, read_table
 
@@ -19,12 +19,7 @@ DAY_MS = 86_400_000
 
 @click.command()
 @click.argument("events", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--spec",
-    "spec_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The feature spec; by default the project's own.",
-)
+@spec_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def command(events: Path, spec_path: Path | None, as_json: bool) -> None:
     """Say which rows of EVENTS break the spec, and why. Exit code 1 if any does."""

@@ -8,7 +8,7 @@ import msgspec
 from streamscore.cli._moment import moment_ms
 from streamscore.cli._policy import read_policy
 from streamscore.cli._progress import TerminalProgress
-from streamscore.cli._spec import read_spec
+from streamscore.cli._spec import read_spec, spec_option
 
 
 @click.command()
@@ -32,10 +32,7 @@ from streamscore.cli._spec import read_spec
     "--policy", "policy_path", type=click.Path(path_type=Path, dir_okay=False),
     help="Whose thresholds and capacity; by default the project's own.",
 )  # fmt: skip
-@click.option(
-    "--spec", "spec_path", type=click.Path(path_type=Path, dir_okay=False),
-    help="The feature spec; by default the project's own.",
-)  # fmt: skip
+@spec_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, curves included.")
 def command(
     bundle: Path,

@@ -10,7 +10,7 @@ import click
 from common.errors import InvalidInputError
 from streamscore.cli._moment import moment_ms
 from streamscore.cli._progress import TerminalProgress
-from streamscore.cli._spec import read_spec
+from streamscore.cli._spec import read_spec, spec_option
 from streamscore.cli._stack import stage_options, target
 from streamscore.training import cutover
 from streamscore.training.final_states import final_states
@@ -27,12 +27,7 @@ DAY_MS = 86_400_000
     help="Only what had arrived by then, and the stream passes over that: a date or an RFC 3339 time.",
 )
 @click.option("--replace", is_flag=True, help="Also overwrite items that the stream has written since.")
-@click.option(
-    "--spec",
-    "spec_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The feature spec; by default the project's own.",
-)
+@spec_option
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
 @stage_options
 def command(

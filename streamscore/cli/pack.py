@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from streamscore.cli._progress import TerminalProgress
-from streamscore.cli._spec import read_spec
+from streamscore.cli._spec import read_spec, spec_option
 from streamscore.cli.train import share_options, summary
 
 
@@ -26,10 +26,7 @@ from streamscore.cli.train import share_options, summary
 @click.option("--estimator", metavar="TEXT", help="What it is, for people; default: the file's name.")
 @share_options
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
-@click.option(
-    "--spec", "spec_path", type=click.Path(path_type=Path, dir_okay=False),
-    help="The feature spec; by default the project's own.",
-)  # fmt: skip
+@spec_option
 def command(
     model: Path,
     features: Path,

@@ -7,7 +7,7 @@ import click
 from scoring.bundle import Thresholds
 from streamscore.cli._policy import read_policy
 from streamscore.cli._progress import TerminalProgress
-from streamscore.cli._spec import read_spec
+from streamscore.cli._spec import read_spec, spec_option
 
 
 @click.command()
@@ -22,10 +22,7 @@ from streamscore.cli._spec import read_spec
     "--block-precision", type=click.FloatRange(0, 1), default=0.95, show_default=True,
     help="Block where at least this share are frauds.",
 )  # fmt: skip
-@click.option(
-    "--spec", "spec_path", type=click.Path(path_type=Path, dir_okay=False),
-    help="The feature spec; by default the project's own.",
-)  # fmt: skip
+@spec_option
 def command(
     bundle: Path,
     features: Path,

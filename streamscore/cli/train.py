@@ -10,7 +10,7 @@ from scoring.bundle import Bundle
 from stream_features.spec import duration_ms
 from streamscore.cli._moment import moment_ms
 from streamscore.cli._progress import TerminalProgress
-from streamscore.cli._spec import read_spec
+from streamscore.cli._spec import read_spec, spec_option
 
 
 class Duration(click.ParamType[int]):
@@ -93,12 +93,7 @@ def share_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @share_options
 @click.option("--json", "as_json", is_flag=True, help="Print bundle.json.")
-@click.option(
-    "--spec",
-    "spec_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The feature spec; by default the project's own.",
-)
+@spec_option
 def command(
     features: Path,
     output: Path,
