@@ -33,8 +33,10 @@ from tests.exactly_once_streams import BY_HAND, T0_MS, cut, many_shards, one_sha
 from tests.integration.test_emulator import table_with_stream
 from tests.profiles import examples
 
+# The simulated table has ten thousand examples of each property; here, over HTTP, they share as many.
+PROPERTIES = 8
 hard = settings(
-    max_examples=examples(15),
+    max_examples=examples(15, PROPERTIES),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -109,7 +111,7 @@ def tables(emulator: Emulator, client: Callable[[str], Any]) -> Iterator[Tables]
 
 
 @pytest.mark.parametrize("streams", BY_HAND.values(), ids=BY_HAND)
-@settings(hard, max_examples=examples(2, len(BY_HAND)))
+@settings(hard, max_examples=examples(2, PROPERTIES * len(BY_HAND)))
 @given(chance)
 def test_whatever_goes_wrong_the_table_and_the_rows_are_those_of_a_quiet_run(
     monkeypatch, tables, streams, chance
