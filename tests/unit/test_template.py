@@ -21,6 +21,14 @@ FUNCTIONS = {
     "MonitorWindowsFunction": ("monitor.handler.handler", "monitor"),
     "MonitorScheduleFunction": ("monitor.schedule.handler", "monitor_schedule"),
 }
+ATTACHING = {  # by Lambda, with the function's role, when it is placed in a VPC
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+}
 TABLES = ("StateTable", "DecisionsTable", "MonitorTable")
 
 
@@ -123,8 +131,10 @@ def test_actions_are_exact_and_never_a_scan() -> None:
 
 
 def test_only_actions_without_resources_are_granted_on_everything() -> None:
-    everywhere = {a for _, s in statements() if s["Resource"] == "*" for a in actions(s)}
-    assert everywhere == {
+    everywhere = {
+        a for _, s in statements() if (s["Effect"], s["Resource"]) == ("Allow", "*") for a in actions(s)
+    }
+    assert everywhere == ATTACHING | {
         "cloudwatch:GetMetricData",
         "dynamodb:ListStreams",
         "xray:PutTelemetryRecords",
@@ -138,6 +148,21 @@ def test_pointers_are_read_by_their_three_names_and_are_no_resources() -> None:
             names = [arn["Fn::Sub"].rsplit("/", 1)[1] for arn in statement["Resource"]]
             assert names == ["champion", "challenger", "policy"]
     assert not of_type("AWS::SSM::Parameter")
+
+
+def test_in_a_vpc_lambda_attaches_the_functions_and_their_code_may_not() -> None:
+    by_effect = {s["Effect"]: s for _, s in statements() if set(actions(s)) == ATTACHING}
+    assert set(by_effect) == {"Allow", "Deny"}
+    assert "lambda:SourceFunctionArn" in by_effect["Deny"]["Condition"]["ArnLike"]
+    placed = {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
+    for function in of_type("AWS::Lambda::Function").values():
+        assert function["VpcConfig"] == {"Fn::If": ["IsInVpc", placed, {"Ref": "AWS::NoValue"}]}
+
+
+def test_a_permissions_boundary_holds_for_every_role() -> None:
+    bounded = {"Fn::If": ["IsBounded", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
+    for name, role in of_type("AWS::IAM::Role").items():
+        assert role["PermissionsBoundary"] == bounded, name
 
 
 @pytest.mark.parametrize("table", TABLES)
