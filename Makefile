@@ -33,7 +33,7 @@ check: setup ## lint, types, import rules, template lint
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/readme_commands.py --check
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint template.yaml deploy/ci-role.yaml
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
 
 scan: setup ## security scanners: checkov over the template, pip-audit over the locks when advisories can be read
