@@ -174,9 +174,7 @@ def _train_challenger(options: Options) -> Path:
 def _replay(stack: Stack, options: Options, prepared: Material, lived: Lived, steps: Steps) -> Summary:
     with steps("Start the mappings"):
         stack.start()
-    with steps(
-        "Put the live stream meanwhile train, shadow, backtest, promote, roll back", "records"
-    ) as step:
+    with steps("Put the live stream; a model's life meanwhile", "records") as step:
         some = records(
             options.spec,
             read_events(prepared.path, options.spec),
