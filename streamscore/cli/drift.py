@@ -22,7 +22,8 @@ def command(since: str, until: str | None, version: str, stage: str | None, yes:
     are the windows of five minutes that begin in that time; those of a DriftFound message are --since and
     --until of its own.
     """
-    found = watched(target(stage, yes), *stretch_of(since, until), version or None)
+    stretch = stretch_of(since, until)
+    found = watched(target(stage, yes), *stretch, version or None)
     if as_json:
         click.echo(msgspec.json.encode(as_data(found)).decode())
     else:

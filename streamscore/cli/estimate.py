@@ -77,7 +77,8 @@ def command(profile: str, prices: Path | None, as_json: bool, **given: Any) -> N
     workload = Workload(**given, profile=profile_of(_numbers(profile)))
     if checking:
         stretch = stretch_of(since, until)
-        _check(workload, table, metered_sums(target(stage, yes), *stretch, {*NAMES, *against.NAMES}), as_json)
+        sums = metered_sums(target(stage, yes), *stretch, {*NAMES, *against.NAMES})
+        _check(workload, table, sums, as_json)
         return
     found = estimate(workload, table)
     click.echo(json.dumps(text.to_data(found)) if as_json else "\n".join(text.lines(found)))
