@@ -22,7 +22,8 @@ from tests.quiet_days import SHIFTS, payments
 
 YESTERDAY_S = floor(datetime.now(UTC).timestamp(), HOUR_S) - 26 * HOUR_S + 20 * 60
 """Some moment of yesterday that is no whole hour."""
-ALARMS = ("FeaturesDriftedAlarm", "ScoreDriftedAlarm")
+VERDICTS = ("FeaturesDrifted", "ScoreDrifted")
+ALARMS = tuple(f"{name}Alarm" for name in VERDICTS)
 
 
 class Case(NamedTuple):
@@ -98,9 +99,9 @@ def play(stack: stacks.Stack, case: Case) -> None:
         count(stack, start_s, payments(start_s, case.a_window, random, frauds=case.frauds))
 
 
-def shift(stack: stacks.Stack, case: Case) -> None:
-    """From the middle of the second window on, it has."""
-    random = np.random.default_rng(8)
+def shift(stack: stacks.Stack, case: Case) -> list[dict[str, Any]]:
+    """From the middle of the second window on, it has; what the run after each window finds."""
+    random, looks = np.random.default_rng(8), []
     broken, factor = SHIFTS[case.shift]
     for start_s, of_it in (
         (case.until_s - 2 * WINDOW_S, case.a_window // 2),
@@ -109,6 +110,8 @@ def shift(stack: stacks.Stack, case: Case) -> None:
         before = payments(start_s, case.a_window - of_it, random, frauds=case.frauds)
         after = broken(payments(start_s, of_it, random, frauds=case.frauds * factor))
         count(stack, start_s, {name: np.concatenate([before[name], after[name]]) for name in before})
+        looks.append(look(stack, start_s + WINDOW_S))
+    return looks
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.shift)
@@ -117,19 +120,20 @@ def test_a_shift_raises_its_alarm_within_two_windows_and_is_named(
 ) -> None:
     play(stack, case)
     put_at_rest(stack, *ALARMS)
-    before = emitted(stack, "FeaturesDrifted", "ScoreDrifted")
+    before = emitted(stack, *VERDICTS)
     quiet = look(stack, case.until_s - 2 * WINDOW_S)
     assert (quiet["judged"], quiet["found"], quiet["reference"]) == (True, [], "seasonal")
-    assert (tell(), emitted(stack, "FeaturesDrifted", "ScoreDrifted")) == ([], before)
-    shift(stack, case)
-    found = look(stack, case.until_s)
-    more = [now - before[name] for name, now in emitted(stack, "FeaturesDrifted", "ScoreDrifted").items()]
-    assert more == [len(case.features), case.alarm == "ScoreDriftedAlarm"]
+    assert (tell(), emitted(stack, *VERDICTS)) == ([], before)
+    looks = shift(stack, case)
+    name, kind = case.finding
+    assert f"{name}: {kind}" in looks[-1]["found"]
+    found = sum(1 for one in looks if one["found"])
+    emits = {verdict: value - before[verdict] for verdict, value in emitted(stack, *VERDICTS).items()}
+    assert emits == {verdict: found * (f"{verdict}Alarm" == case.alarm) for verdict in VERDICTS}
     messages = told(stack)
-    assert [name for name, state in moves(messages) if name in ALARMS and state == "ALARM"] == [case.alarm]
+    assert [of for of, state in moves(messages) if of in ALARMS and state == "ALARM"] == [case.alarm]
     [event] = tell()
-    assert event["features"] == case.features
+    assert (event["model"], event["reference"], event["features"]) == (version, "seasonal", case.features)
+    assert (event["retrain"], "retraining" in event["text"]) == (False, False), "two windows pass"
     assert case.finding in {(finding["name"], finding["kind"]) for finding in event["findings"]}
-    assert (event["model"], event["until"], event["reference"]) == (version, iso(case.until_s), "seasonal")
     assert [event["text"] in body for body in messages if "Today: drift" in body] == [True]
-    assert look(stack, case.until_s)["found"] == found["found"]
