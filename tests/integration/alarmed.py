@@ -50,10 +50,10 @@ def call(stack: stacks.Stack, function: str, event: dict[str, Any]) -> dict[str,
     return found
 
 
-def emitted(stack: stacks.Stack, *names: str) -> dict[str, float]:
+def emitted(stack: stacks.Stack, *names: str, statistic: str = "Sum") -> dict[str, float]:
     """Sums of what CloudWatch has of the schedule's metrics: what comes on top is what a look emitted."""
     stack.drain()
-    return {name: sum(point["Sum"] for point in _points(stack, name)) for name in names}
+    return {name: sum(point[statistic] for point in _points(stack, name)) for name in names}
 
 
 def _points(stack: stacks.Stack, name: str) -> list[dict[str, float]]:
@@ -64,6 +64,6 @@ def _points(stack: stacks.Stack, name: str) -> list[dict[str, float]]:
         StartTime=datetime(2020, 1, 1, tzinfo=UTC),
         EndTime=datetime(2100, 1, 1, tzinfo=UTC),
         Period=3600,
-        Statistics=["Sum"],
+        Statistics=["Sum", "SampleCount"],
     )["Datapoints"]
     return found
