@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from streamscore.local import stack as stacks
+from tests.integration.commands import invoke
 from tests.reported import data_of
 
 STREAMSCORE = Path(sys.executable).with_name("streamscore")
@@ -131,6 +132,7 @@ def test_a_kept_stack_answers_commands_and_repeated_events_change_nothing(tmp_pa
         parity = json.loads(streamscore("parity", events, "--json"))
         report = json.loads(streamscore("report", "-o", "page.html", "--json"))
         drift, cost = (json.loads(streamscore(command, "--json")) for command in ("drift", "cost"))
+        a_label_is_corrected_once(tmp_path)
     finally:
         streamscore("local", "down")
 
@@ -152,6 +154,24 @@ def test_a_kept_stack_answers_commands_and_repeated_events_change_nothing(tmp_pa
     for usd in (cost["total_usd"], *cost["by_component_usd"].values()):
         assert f">{usd:,.8f}<" in page
     assert processes_of(tmp_path) == []
+
+
+def a_label_is_corrected_once(folder: Path) -> None:
+    """By a file that says no more than the event's id; putting it again changes nothing."""
+
+    def said(*arguments: str) -> dict[str, Any]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            found: dict[str, Any] = json.loads(invoke(*arguments, "--json").stdout)
+        return found
+
+    id_ = pl.read_parquet(folder / ".local/demo/events.parquet")["transaction_id"][-1]
+    told = said("decision", id_)["label"]
+    (folder / "labels.csv").write_text(f"transaction_id,is_fraud\n{id_},{not told}\n")
+    assert said("label", "labels.csv") == {"labels": 1, "known": 0}
+    stacks.load(folder).drain()
+    assert said("decision", id_)["label"] is not told
+    assert said("label", "labels.csv") == {"labels": 0, "known": 1}
 
 
 def told(verdict: dict[str, Any]) -> list[tuple[Any, ...]]:
