@@ -72,6 +72,6 @@ def _refuse(file: Path, found: Labels) -> None:
         more = len(found.refusals) - SHOWN
         shown = f"the above, and {more:,} more" if more > 0 else "the above"
         raise InvalidInputError(
-            f"{file}: nothing is put, since lines are refused: {shown}; mend or remove them. What is known by "
-            "then is not put again"
+            f"{file}: nothing is put, since lines are refused: {shown}; mend or remove them. What is known "
+            "by then is not put again"
         )
