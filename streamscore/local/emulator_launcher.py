@@ -3,7 +3,7 @@
 In ministack 1.5.33 PartiQL writes reach no DynamoDB stream and are metered as one unit whatever their size,
 BatchGetItem is not metered, and an alarm looks at its metric under any dimensions and at all periods as one.
 `tests/integration/test_emulator.py` fails when upstream mends one of them.
-What it does over and over is done once (here and in `emulator_speed`).
+What it does over and over is done once (here, in `emulator_speed` and in `emulator_inserts`).
 """
 
 import asyncio
@@ -24,10 +24,12 @@ from ministack.services import cloudwatch, dynamodb, kinesis
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # the project: not installed in this environment
 from streamscore.local.alarm_state import alarm_state
+from streamscore.local.emulator_inserts import insert_batches_quickly
 from streamscore.local.emulator_speed import (
+    check_quickly,
     read_projections_once,
     read_statements_once,
-    size_and_check_quickly,
+    size_quickly,
 )
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -238,12 +240,13 @@ def _stream_of(request: dict[str, Any]) -> str:
 if __name__ == "__main__":
     if not os.environ.get("STREAMSCORE_EMULATOR_AS_SHIPPED"):
         emit_partiql_writes_to_streams()
+        parse_partiql_once()
+        insert_batches_quickly(read_statements_once())
         meter_partiql_by_size()
         meter_batch_get_item()
-        parse_partiql_once()
-        read_statements_once()
         read_projections_once()
-        size_and_check_quickly()
+        size_quickly()
+        check_quickly()
         emulator_kinesis.bound_reads()
         emulator_kinesis.keep_parents()
         evaluate_alarms_as_aws_does()

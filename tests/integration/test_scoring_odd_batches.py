@@ -14,6 +14,7 @@ from common.pricing import item_bytes
 from scoring import bundle as bundle_values
 from scoring.bus import BYTES_PER_CALL
 from scoring.pointers import CHALLENGER, POLICY, Version, policy_key
+from scoring.reasons import MOST_CHARACTERS
 from scoring.wiring import Wiring
 from stream_features import spec as specs
 from stream_features.spec import Spec
@@ -47,9 +48,11 @@ def unreadable(sequence: int) -> dict[str, Any]:
 
 
 def wide_spec() -> Spec:
-    """The small spec, with five hundred more fields that travel to the decision."""
+    """The small spec, with five hundred more fields that travel to the decision, and a reason without end."""
     names = [f"field_{n:03}" for n in range(FIELDS)]
-    text = small_model.SPEC.replace('"shop"]', '"shop", ' + ", ".join(f'"{n}"' for n in names) + "]")
+    reason = f'of = "amount"\nreason = "{{value}}, {"and so on " * 200}"'
+    text = small_model.SPEC.replace('of = "amount"', reason, 1)
+    text = text.replace('"shop"]', '"shop", ' + ", ".join(f'"{n}"' for n in names) + "]")
     return specs.parse(
         text.replace('shop = "string?"', 'shop = "string?", ' + ", ".join(f'{n} = "string"' for n in names))
     )
@@ -247,6 +250,8 @@ def test_a_batch_of_all_that_can_go_wrong_loses_nothing_and_blocks_nothing(
         "last": ("block", None), "nan": ("approve", "score_missing"), "plain": ("approve", None),
         "throttled": ("block", None), "unknown": ("approve", "features_missing"), "wide": ("block", None),
     }  # fmt: skip
+    (oversize,) = [item for item in stack.items() if item["pk"]["S"] == "wide"]
+    assert max(len(reason["M"]["text"]["S"]) for reason in oversize["reasons"]["L"]) == MOST_CHARACTERS
     assert stack.published() == []
     wiring.bus._events = alive
     clock.a_while()
