@@ -235,10 +235,26 @@ def test_only_the_type_label_makes_a_label():
     assert isinstance(decode({"type": 5}), Event)
 
 
+def test_what_is_refused_holds_no_frames_for_a_batch_may_hold_a_million_of_it():
+    for refused in decoder(SPEC).decode_all([b"", b"{", b"{}", b'{"id": NaN}'] * 5, [NOW] * 20):
+        assert isinstance(refused, RecordRefusedError)
+        assert (refused.__traceback__, refused.__context__, refused.__cause__) == (None, None, None)
+
+
 def test_a_redriven_record_says_so():
     assert decode({"redrive": True}).redrive
     assert not decode({"redrive": "true"}).redrive
     assert not decode().redrive
+
+
+def test_what_is_put_back_may_be_of_any_age_but_not_of_the_future():
+    old = {"at": NOW - 40 * 86_400_000}
+    assert decode({**old, "redrive": True}).time_ms == old["at"]
+    for more in ({}, {"redrive": False}):
+        with pytest.raises(RecordRefusedError, match="max_age"):
+            decode({**old, **more})
+    with pytest.raises(RecordRefusedError, match="too far after"):
+        decode({"at": NOW + 40 * 86_400_000, "redrive": True})
 
 
 @pytest.mark.parametrize("trace", [5, None, "x" * 300, ["a"]])
