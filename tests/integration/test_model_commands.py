@@ -8,9 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from common.errors import InvalidInputError, ModelRefusedError
-from common.settings import code_root
 from scoring.pointers import ALL, CHALLENGER, NOTHING, bundle_key, model_key
-from stream_features import spec as specs
 from streamscore.cli.main import cli
 from streamscore.local.stack import Stack
 from streamscore.training import bundles, pointers
