@@ -12,6 +12,8 @@ RAW = "raw-data/"
 """Objects under this prefix of the data bucket are new data."""
 OBJECT, SCHEDULE, ALARM, MANUAL = "object", "schedule", "alarm", "manual"
 FILES = (".csv", ".csv.gz", ".csv.xz", ".jsonl", ".parquet")
+ADVISED = "RetrainingAdvised"
+"""The metric whose alarm counts: others tell the same topic."""
 _ID_DIGITS = 16
 
 
@@ -49,10 +51,10 @@ def _of_object(detail: Mapping[str, Any]) -> Iterator[Reason]:
 def _of_alarm(message: Mapping[str, Any]) -> Iterator[Reason]:
     try:
         told = json.loads(message["Message"])
-        state, name = told["NewStateValue"], told["AlarmName"]
+        state, name, metric = told["NewStateValue"], told["AlarmName"], told["Trigger"]["MetricName"]
     except (json.JSONDecodeError, KeyError, TypeError):
         return
-    if state == "ALARM":
+    if state == "ALARM" and metric == ADVISED:
         yield _reason(
             ALARM, str(message["MessageId"]), f"{name}: {told.get('AlarmDescription', '')}".strip(": ")
         )

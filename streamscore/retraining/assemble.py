@@ -139,7 +139,7 @@ def _unsound(rows: int, positives: int, agreed: Agreement, rules: Retrain) -> st
     if agreed.labels < rules.agreement:
         return (
             f"{agreed.events:,} events were served and are in raw data; {agreed.labels:.2%} have equal "
-            f"labels, at least {rules.agreement:.2%} must: the file's labels are not those that came on the stream"
+            f"labels, at least {rules.agreement:.2%} must: the file's labels are not those on the stream"
         )
     return ""
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from common.errors import InvalidInputError, ModelRefusedError, TransientError
+from scoring import pointer_moves
 from scoring.pointers import CHALLENGER, CHAMPION, NOTHING, POLICY, Version
-from streamscore.training import pointers
 from streamscore.training.pointers import back, history, instead, point, promote, read
 
 
