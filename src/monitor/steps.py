@@ -152,8 +152,9 @@ def ask_a_person(parts: Parts, event: Mapping[str, Any], now_s: float) -> dict[s
     """Keep the token that lets the run go on, and tell that it waits: `streamscore retrain approve RUN`."""
     run = str(event["run"])
     parts.runs.keep_token(run, str(event["token"]), now_s)
-    text = f"{run} waits for a person: {event['version']} showed what was asked; `streamscore retrain "
-    _tell(parts, WAITS, {"run": run, "model": event["version"], "text": f"{text}approve {run}`"}, now_s)
+    text = f"it showed what was asked; `streamscore retrain approve {run}` lets it decide"
+    waits = {"run": run, "outcome": "waits for a person", "model": str(event["version"]), "text": text}
+    _tell(parts, WAITS, waits, now_s)
     return {}
 
 
