@@ -23,6 +23,7 @@ from scoring.policy import Verdict
 from stream_features import spec as specs
 from stream_features.spec import Spec
 from streamscore.local.stack import Stack
+from streamscore.report.lineage import lineage
 from streamscore.retraining import following
 from streamscore.retraining.following import Ended, Step
 from streamscore.training import bundles, pointers
@@ -173,6 +174,11 @@ def test_a_dropped_file_leads_to_a_better_champion_and_the_history_says_why(
         "Promote", "WaitInProbation", "LookAtChampion", "End", "Done",
     ]  # fmt: skip
     assert "quality" in steps[2].note
+    told = lineage(world.stack, {ended.model: 7})
+    assert told.moves[0].why == move.reason
+    assert "raw-data/good.csv" in dict(told.steps)["data"]
+    assert dict(told.steps)["model"].startswith(f"{ended.model}: RandomForestClassifier")
+    assert dict(told.steps)["decisions"] == "7 in this time"
 
 
 def test_a_file_whose_labels_were_shuffled_changes_nothing_and_it_is_said_why(

@@ -3,23 +3,30 @@
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from common.errors import InvalidInputError, ModelRefusedError
 from common.telemetry import metrics
+from monitor.labelled import Labelled, observe_labels
 from monitor.requests import Reason
 from monitor.retrain import answer
 from monitor.runs import Runs, Turn
 from monitor.steps import Parts
 from monitor.store import Store
-from monitor.times import WINDOW_S, floor, iso
+from monitor.tally import Who
+from monitor.times import HOUR_S, WINDOW_S, floor, iso
+from monitor.windows import CHALLENGER as CHALLENGER_KEY
+from monitor.windows import Item
+from scoring import bundle as bundles
 from scoring import pointer_moves
 from scoring.objects import object_reader
-from scoring.pointers import CHALLENGER, CHAMPION, NOTHING, Version
+from scoring.pointers import CHALLENGER, CHAMPION, NOTHING, Version, bundle_key
 from streamscore.room_client import RoomClient
+from tests import quiet_days
 from tests.integration import test_retraining_turns
 from tests.integration.test_retraining_turns import States
 
@@ -170,3 +177,40 @@ def test_a_person_is_asked_and_the_token_kept(parts: Parts, client: Callable[[st
 def test_a_step_that_does_not_exist_is_refused(parts: Parts) -> None:
     with pytest.raises(InvalidInputError, match="step 'dance'"):
         do(parts, "dance")
+
+
+@pytest.mark.parametrize(("frauds", "regressed"), [(0.01, False), (0.3, True)])
+def test_a_new_champion_is_held_to_its_own_baseline_by_the_windows_since_its_promotion(
+    parts: Parts, frauds: float, regressed: bool
+) -> None:
+    bundle, random = quiet_days.trained(), np.random.default_rng(3)
+    parts.write(bundle_key(bundle.version), bundles.encode(bundle))
+    pointer_moves.promote(parts.ssm, parts.prefix, OLD, "", ())
+    pointer_moves.promote(parts.ssm, parts.prefix, Version(bundle.version, "0" * 64), "", ())
+    noon_s = quiet_days.MONDAY_S + 12 * HOUR_S
+    starts = range(noon_s, noon_s + 6 * WINDOW_S, WINDOW_S)
+    windows = [
+        quiet_days.counted(bundle, start_s, quiet_days.payments(start_s, 900, random, frauds=frauds))
+        for start_s in starts
+    ]
+    parts.store.write([Item(w.who, f"{w.start}#shard#1", w.tally) for w in windows], noon_s)
+    about = {"version": bundle.version, "since": iso(noon_s), "looks": 9}
+    seen = do(parts, "look_at_champion", now_s=starts.stop + 60, **about)
+    assert (seen["decided"], seen["regressed"], seen["done"]) == (5_400, regressed, regressed)
+    assert seen["why"].startswith("prediction_rate from") == regressed
+
+
+def test_shadow_is_over_once_enough_labels_came_for_what_it_scored(parts: Parts) -> None:
+    bundle, random = quiet_days.trained(), np.random.default_rng(3)
+    parts.write(bundle_key(bundle.version), bundles.encode(bundle))
+    start_s = quiet_days.MONDAY_S
+    window = quiet_days.counted(bundle, start_s, quiet_days.payments(start_s, 1_200, random))
+    scores = Labelled(np.arange(1_200) % 50 == 0, np.full(1_200, 0.2), ["approve"] * 1_200, np.zeros(1_200))
+    labelled = {"2026-09-07": observe_labels(scores)}
+    shadow = replace(window.tally, labels=labelled)
+    about = {"version": bundle.version, "since": iso(start_s), "looks": 9}
+    for who, scored in ((Who(bundle.version), 0), (Who(bundle.version, challenger=True), 1_200)):
+        key = f"{window.start}#shard#1{CHALLENGER_KEY if who.challenger else ''}"
+        parts.store.write([Item(who, key, shadow)], start_s)
+        seen = do(parts, "look_at_shadow", now_s=start_s + 900, **about)
+        assert (seen["scored"], seen["labelled"], seen["done"]) == (scored, scored, scored > 0)
