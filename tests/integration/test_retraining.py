@@ -195,3 +195,16 @@ def test_a_file_whose_labels_were_shuffled_changes_nothing_and_it_is_said_why(
     assert (report["accepted"], report["quality"]) == (False, 0.0)
     key = {"Bucket": world.stack.outputs["DataBucketName"], "Prefix": "checked-data/shuffled.csv/cleaned"}
     assert world.client("s3").list_objects_v2(**key)["KeyCount"] == 0
+
+
+def test_a_person_sees_how_runs_went_and_can_answer_only_one_that_waits(world: World) -> None:
+    told = {one["run"]: one["outcome"] for one in json.loads(invoke("retrain", "runs", "--json").stdout)}
+    assert set(told.values()) == {"promoted", "data_rejected"}
+    [promoted] = [run for run, outcome in told.items() if outcome == "promoted"]
+    shown = invoke("retrain", "watch", promoted)
+    assert shown.exit_code == 0
+    assert "AssembleTrainingSet" in shown.stderr
+    assert shown.stdout.startswith("promoted: ")
+    for answer in (("approve", promoted), ("refuse", promoted, "--reason", "no")):
+        assert "no such run waits for a person" in str(invoke("retrain", *answer).exception)
+    assert "no such run" in str(invoke("retrain", "watch", "r-none").exception)
