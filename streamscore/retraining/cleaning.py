@@ -59,7 +59,8 @@ class _Tally:
             self.matured = self.due_labelled
 
     def counts(self) -> Counts:
-        kept, fields = self.rows - self.refused, max(1, len(self.spec.event.fields))
+        fields = max(1, len(self.spec.event.fields))
+        kept = self.rows - self.refused - self.repeats
         span = 0 if self.first_ms is None else (self.last_ms or 0) // _DAY_MS - self.first_ms // _DAY_MS + 1
         return Counts(
             rows=self.rows,
