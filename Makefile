@@ -33,8 +33,12 @@ check: setup ## lint, types, import rules, template lint
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/readme_commands.py --check
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint template.yaml deploy/ci-role.yaml
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
+
+scan: setup ## security scanners: checkov over the template, pip-audit over the locks when advisories can be read
+	@scripts/bootstrap.sh scan
+	@PYTHONPATH=. $(BIN)/python scripts/scan.py
 
 bench: setup ## speed, bytes and write units of the feature engine, side by side with other engines: tables in Markdown
 	@scripts/bootstrap.sh bench
@@ -84,4 +88,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test test-nightly chaos fuzz check bench build invoke start-api deploy training-image readme lock clean
+.PHONY: help setup demo test test-nightly chaos fuzz check scan bench build invoke start-api deploy training-image readme lock clean

@@ -30,16 +30,11 @@ from streamscore.training.labelled import Table, read_table
 def evaluate(run: Run) -> dict[str, Any]:
     """Open what training left, put it to the gate, and register it, so that it can score in shadow."""
     place, asked = run.place, run.read("request.json")
-    folder = _unpacked(run)
-    bundle_json, onnx, bundle = bundles.read(folder)
-    model, spec, policy = Model.load(bundle_json, onnx), running_spec(place), examined.policy(place)
+    version = bundles.register(place.client("s3"), place.bucket, _unpacked(run))
+    candidate = examined.candidate(place, version.version)
+    checks = examined.without_traffic(place, candidate)
+    model, spec, policy = candidate.model, running_spec(place), examined.policy(place)
     table = read_table(run.download(run.key("training/features.parquet"), "features.parquet"), spec)
-    version = bundles.register(place.client("s3"), place.bucket, folder)
-    checks = [
-        gate.conversion(bundle),
-        gate.features(bundle, spec),
-        gate.budget(len(onnx), examined.row_ms(model), policy.gate),
-    ]
     champion = asked["champion"]
     labels = held_out(table, spec, model, opened(run, champion), policy)
     checks += judged(labels, version.version, champion, policy)
@@ -48,9 +43,9 @@ def evaluate(run: Run) -> dict[str, Any]:
     return {
         "held": not failed,
         "version": version.version,
-        "sha256": bundle_format.sha256(bundle_json),
+        "sha256": version.sha256,
         "checks": told,
-        "metrics": bundle.metrics,
+        "metrics": model.bundle.metrics,
         "held_out": {"rows": labels.matured, "positives": labels.positives, "days": labels.days},
         "text": in_words(version.version, checks),
     }

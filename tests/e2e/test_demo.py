@@ -17,13 +17,16 @@ from tests.reported import data_of
 
 STREAMSCORE = Path(sys.executable).with_name("streamscore")
 SMALL = ["--live", "300", "--customers", "150", "--history-days", "42", "--rate", "1000", "--json"]
+"""Over in a day: no label of its events is known in time for the gate."""
+LONG = ["--live", "1700", "--customers", "10", "--history-days", "100", "--rate", "1000", "--json"]
+"""Two months of few customers: labels mature while events flow."""
 
 pytestmark = pytest.mark.e2e
 
 
-def start_demo(folder: Path, *more: str) -> "subprocess.Popen[str]":
+def start_demo(folder: Path, options: list[str], *more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [str(STREAMSCORE), "demo", *SMALL, *more],
+        [str(STREAMSCORE), "demo", *options, *more],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -62,28 +65,32 @@ def finished(demo: "subprocess.Popen[str]") -> dict[str, Any]:
 def test_a_killed_demo_takes_its_stack_along_and_the_next_one_holds_every_check(
     tmp_path: Path, wait_until: Callable[..., None]
 ) -> None:
-    with start_demo(tmp_path) as demo:
+    with start_demo(tmp_path, SMALL) as demo:
         wait_for_step(demo, "Start the mappings")
         demo.kill()
     wait_until(lambda: not processes_of(tmp_path), "the killed demo's processes have ended")
 
-    summary = finished(start_demo(tmp_path))
+    summary = finished(start_demo(tmp_path, LONG))
 
     assert [(check["name"], check["held"]) for check in summary["checks"]] == [
         ("every event decided exactly once", True),
         ("state equal to a backfill's", True),
         ("served vectors bit-equal to backfilled ones", True),
         ("challenger without labels refused by the gate", True),
+        ("challenger tried on all that was decided", True),
+        ("challenger promoted, and why is kept", True),
         ("models swapped while events flow", True),
         ("challenger in shadow equal to its backtest", True),
         ("no process left", True),
     ]
-    assert summary["events"]["live"] == sum(summary["decisions"].values()) == 300
-    assert summary["performance"]["labelled"] == 300
+    assert summary["events"]["live"] == sum(summary["decisions"].values()) == 1700
+    assert summary["performance"]["labelled"] == 1700
     life = summary["life"]
-    assert life["by_champion"] + life["by_challenger"] == 300
+    assert life["by_champion"] + life["by_challenger"] == 1700
     assert min(life["by_challenger"], life["shadowed"]) > 0
-    assert "coverage" in [check["name"] for check in life["gate"]]
+    assert {check["name"]: check["held"] for check in life["gate"]}["coverage"]
+    assert life["backtest"]["labels"] >= 1000
+    assert life["backtest"]["positives"] > 0
     assert summary["latency"]["p50_ms"] > 0
     assert summary["cost"]["usd_per_million_decisions"] > 0
     assert summary["drift"][0]["name"] == "score"
@@ -97,7 +104,7 @@ def test_a_killed_demo_takes_its_stack_along_and_the_next_one_holds_every_check(
     ("step", "number"), [("Bring up the stack", signal.SIGINT), ("Start the mappings", signal.SIGTERM)]
 )
 def test_an_interrupted_demo_leaves_no_process(tmp_path: Path, step: str, number: signal.Signals) -> None:
-    with start_demo(tmp_path) as demo:
+    with start_demo(tmp_path, SMALL) as demo:
         wait_for_step(demo, step)
         assert processes_of(tmp_path)
         demo.send_signal(number)
@@ -116,7 +123,7 @@ def test_a_kept_stack_answers_commands_and_repeated_events_change_nothing(tmp_pa
         assert done.returncode == 0, f"{arguments}: {done.stderr}{done.stdout}"
         return done.stdout
 
-    summary = finished(start_demo(tmp_path, "--keep"))
+    summary = finished(start_demo(tmp_path, SMALL, "--keep"))
     try:
         events = ".local/demo/events.parquet"
         sent = json.loads(streamscore("put", events, "--json", "--since", last_day(tmp_path / events)))
@@ -127,6 +134,8 @@ def test_a_kept_stack_answers_commands_and_repeated_events_change_nothing(tmp_pa
     finally:
         streamscore("local", "down")
 
+    assert summary["life"]["forced"] == ["coverage"]
+    assert "before labels enough are known" in summary["life"]["reason"]
     assert sent["events"] > 0
     assert parity["held"]
     assert parity["compared"] == parity["equal"] == 300
