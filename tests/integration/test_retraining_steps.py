@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -23,6 +24,7 @@ from monitor.windows import CHALLENGER as CHALLENGER_KEY
 from monitor.windows import Item
 from scoring import bundle as bundles
 from scoring import pointer_moves
+from scoring.bundle import Bundle
 from scoring.objects import object_reader
 from scoring.pointers import CHALLENGER, CHAMPION, NOTHING, Version, bundle_key
 from streamscore.room_client import RoomClient
@@ -179,12 +181,20 @@ def test_a_step_that_does_not_exist_is_refused(parts: Parts) -> None:
         do(parts, "dance")
 
 
+def registered(parts: Parts) -> Bundle:
+    """The bundle of the quiet days, as one that a spec was published for."""
+    quiet = quiet_days.trained()
+    features = tuple(msgspec.structs.replace(feature, definition="0" * 16) for feature in quiet.features)
+    bundle = bundles.seal(msgspec.structs.replace(quiet, features=features, spec_sha256="0" * 64))
+    parts.write(bundle_key(bundle.version), bundles.encode(bundle))
+    return bundle
+
+
 @pytest.mark.parametrize(("frauds", "regressed"), [(0.01, False), (0.3, True)])
 def test_a_new_champion_is_held_to_its_own_baseline_by_the_windows_since_its_promotion(
     parts: Parts, frauds: float, regressed: bool
 ) -> None:
-    bundle, random = quiet_days.trained(), np.random.default_rng(3)
-    parts.write(bundle_key(bundle.version), bundles.encode(bundle))
+    bundle, random = registered(parts), np.random.default_rng(3)
     pointer_moves.promote(parts.ssm, parts.prefix, OLD, "", ())
     pointer_moves.promote(parts.ssm, parts.prefix, Version(bundle.version, "0" * 64), "", ())
     noon_s = quiet_days.MONDAY_S + 12 * HOUR_S
@@ -201,8 +211,7 @@ def test_a_new_champion_is_held_to_its_own_baseline_by_the_windows_since_its_pro
 
 
 def test_shadow_is_over_once_enough_labels_came_for_what_it_scored(parts: Parts) -> None:
-    bundle, random = quiet_days.trained(), np.random.default_rng(3)
-    parts.write(bundle_key(bundle.version), bundles.encode(bundle))
+    bundle, random = registered(parts), np.random.default_rng(3)
     start_s = quiet_days.MONDAY_S
     window = quiet_days.counted(bundle, start_s, quiet_days.payments(start_s, 1_200, random))
     scores = Labelled(np.arange(1_200) % 50 == 0, np.full(1_200, 0.2), ["approve"] * 1_200, np.zeros(1_200))
