@@ -143,8 +143,6 @@ def test_only_actions_without_resources_are_granted_on_everything() -> None:
         "cloudwatch:GetMetricStatistics",
         "cloudwatch:ListMetrics",
         "dynamodb:ListStreams",
-        "ec2:CreateNetworkInterfacePermission",
-        "ec2:DeleteNetworkInterfacePermission",
         "ec2:DescribeDhcpOptions",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeVpcs",
