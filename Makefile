@@ -61,6 +61,10 @@ build: setup ## sam build without Docker, and proof that every handler imports w
 	@PATH="$$(scripts/bootstrap.sh path):$$PATH" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build
 	@$(BIN)/python scripts/finish_build.py
 
+docs: ## the documentation as a site in build/site; a broken link fails
+	@scripts/bootstrap.sh docs
+	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs build --strict --quiet
+
 invoke: ## one function in Lambda's container (needs Docker), on the running local stack: see docs/local-invoke.md
 	@$(BIN)/python scripts/sam_local.py invoke $(FUNCTION) $(EVENT) $(ARGS)
 
@@ -88,4 +92,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test test-nightly chaos fuzz check scan bench build invoke start-api deploy training-image readme lock clean
+.PHONY: help setup demo test test-nightly chaos fuzz check scan bench build docs invoke start-api deploy training-image readme lock clean

@@ -16,7 +16,8 @@ from scoring.model import Model
 from scoring.policy import Policy
 from stream_features.spec import Spec
 from streamscore.evaluation.cards import unknown
-from streamscore.evaluation.evaluate import Evaluation, Reference, compare, measures
+from streamscore.evaluation.evaluate import compare, measures
+from streamscore.evaluation.measured import Evaluation, Reference
 from streamscore.evaluation.rows import Labels, Rows
 from streamscore.moments import rfc3339
 from streamscore.training import bundles as folders
