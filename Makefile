@@ -81,6 +81,9 @@ deploy: build ## build and deploy, the spec published first: STAGE=dev (the defa
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam deploy --config-env $(STAGE) $(ARGS)
 	@$(PUBLISH)
 
+training-image: setup ## the image of the retraining jobs, built in AWS from HEAD: STAGE=dev (the default) or STAGE=prod
+	@$(BIN)/python scripts/training_image.py --stage $(STAGE) $(if $(filter prod,$(STAGE)),--yes)
+
 readme: setup ## README's command list, from the commands' own help
 	@$(BIN)/python scripts/readme_commands.py
 
@@ -91,4 +94,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test test-nightly chaos fuzz check scan bench build docs invoke start-api deploy readme lock clean
+.PHONY: help setup demo test test-nightly chaos fuzz check scan bench build docs invoke start-api deploy training-image readme lock clean
