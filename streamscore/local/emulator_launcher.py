@@ -4,7 +4,7 @@ In ministack 1.5.33 PartiQL writes reach no DynamoDB stream and are metered as o
 BatchGetItem is not metered, an alarm looks at its metric under any dimensions and at all periods as one, and
 state machines know no SageMaker, and every failure of a function of ours as `Runtime.HandlerError`.
 `tests/integration/test_emulator.py` fails when upstream mends one of them.
-What it does over and over is done once (here and in `emulator_speed`).
+What it does over and over is done once (here, in `emulator_speed` and in `emulator_inserts`).
 """
 
 import asyncio
@@ -27,10 +27,12 @@ from ministack.services import cloudwatch, dynamodb, kinesis, lambda_svc, stepfu
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # the project: not installed in this environment
 from streamscore.local.alarm_state import alarm_state
+from streamscore.local.emulator_inserts import insert_batches_quickly
 from streamscore.local.emulator_speed import (
+    check_quickly,
     read_projections_once,
     read_statements_once,
-    size_and_check_quickly,
+    size_quickly,
 )
 from streamscore.local.emulator_trail import Trail
 
@@ -278,12 +280,13 @@ def do_sagemaker_jobs(url: str) -> None:
 if __name__ == "__main__":
     if not os.environ.get("STREAMSCORE_EMULATOR_AS_SHIPPED"):
         emit_partiql_writes_to_streams()
+        parse_partiql_once()
+        insert_batches_quickly(read_statements_once())
         meter_partiql_by_size()
         meter_batch_get_item()
-        parse_partiql_once()
-        read_statements_once()
         read_projections_once()
-        size_and_check_quickly()
+        size_quickly()
+        check_quickly()
         emulator_kinesis.bound_reads()
         emulator_kinesis.keep_parents()
         evaluate_alarms_as_aws_does()
