@@ -56,10 +56,12 @@ bench: setup ## speed, bytes and write units of the feature engine, side by side
 	@$(BIN)/python benchmarks/end_to_end.py
 	@$(BIN)/python benchmarks/on_paper.py
 
-build: setup ## sam build without Docker, and proof that every handler imports with what Lambda will have
+build: setup ## sam build without Docker, zips that depend on their content alone, an SBOM; every handler imports
 	@scripts/bootstrap.sh sam
 	@PATH="$$(scripts/bootstrap.sh path):$$PATH" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build
 	@$(BIN)/python scripts/finish_build.py
+	@$(BIN)/python scripts/sbom.py
+	@$(BIN)/python scripts/pack_build.py
 
 docs: ## the documentation as a site in build/site; a broken link fails
 	@scripts/bootstrap.sh docs
