@@ -155,7 +155,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
 
 
 def report_and_cost(kept: Kept) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both of one moment: the schedule runs when it is due, and a run that is metered in between is asked past."""
+    """Both of one moment, whatever run of the schedule is metered meanwhile."""
     for _ in range(5):
         before = json.loads(kept.streamscore("cost", "--json"))
         report = json.loads(kept.streamscore("report", "-o", "page.html", "--json"))
