@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Fault(Enum):
-    """What becomes of a call that a function makes. Before HARMED: it never reaches the service."""
+    """What becomes of a call that a function makes."""
 
     NONE = "passed on"
     THROTTLED = "throttled"
