@@ -155,6 +155,7 @@ class _Pool:
             self._busy.append(new)
         for one in dead:
             one.close()
+            one.close_log()
         if process is None:
             new.initialise()
         return new
@@ -166,6 +167,7 @@ class _Pool:
                 self._idle.append(process)
                 return
         process.close()
+        process.close_log()
 
 
 def _bind(on_line: Callable[[str, bytes], None], name: str) -> Callable[[bytes], None]:
