@@ -21,7 +21,7 @@ from streamscore.chaos.befell import never
 from streamscore.chaos.contents import Contents
 from streamscore.chaos.differences import differences
 from streamscore.chaos.run import Ran, parts_for, run
-from streamscore.chaos.schedule import NOTHING, Schedule
+from streamscore.chaos.schedule import NOTHING, schedule_of
 from streamscore.chaos.world import Parts
 
 SHARDS = 2
@@ -40,7 +40,8 @@ class Trial:
     def under(self, seed: int, parts: Parts | None = None) -> list[str]:
         """Run it under the faults of a seed and tell; returns what differs. Then the run's folder is left."""
         folder = self.folder / f"seed-{seed}"
-        ran = run(folder, self.spec, self.material, Schedule(seed), parts or self.parts)
+        schedule = schedule_of(seed, self.material.events)
+        ran = run(folder, self.spec, self.material, schedule, parts or self.parts)
         wrong = differences(self.plain, ran.contents, ran.events, ran.rubbish)
         click.echo(f"seed {seed}: {'DIFFERS' if wrong else 'equal'}; {_told(ran)}")
         click.echo("  " + ", ".join(f"{what} {count}" for what, count in ran.befell.items() if count))

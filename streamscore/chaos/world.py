@@ -1,6 +1,7 @@
 """A stack whose functions and poller may be killed, throttled and lied to at any moment, by a schedule."""
 
 import os
+import secrets
 import signal
 import threading
 from collections import Counter
@@ -22,6 +23,7 @@ from streamscore.local import emulator as emulators
 from streamscore.local.clients import client
 from streamscore.local.code import copy_code
 from streamscore.local.deploy import Deployed, deploy
+from streamscore.local.emulator import Emulator
 from streamscore.local.function_process import Function, Outcome, Site
 from streamscore.local.hub import Hub
 from streamscore.local.mapping import Mapping as SourceMapping
@@ -43,12 +45,14 @@ class Parts:
     """What a world is made of. `batch_size` is below the template's, for more invocations to disturb.
 
     Mutations put other code in the place of ours: `code` of the functions, `poller` of the package's poller.
+    Without an `emulator` the world has one of its own.
     """
 
     shards: int
     batch_size: int
     code: Path = _PROJECT / "src"
     poller: Path = _PROJECT
+    emulator: Emulator | None = None
 
 
 @dataclass
@@ -84,15 +88,17 @@ def world(folder: Path, spec: Spec, schedule: Schedule, parts: Parts) -> Iterato
         for name in ("logs", "checkpoints"):
             (folder / name).mkdir(parents=True)
         copy_code(parts.code, folder / "code")
-        emulator = emulators.start(folder / "emulator")
-        exits.callback(emulator.stop)
+        emulator = parts.emulator or emulators.start(folder / "emulator")
+        if not parts.emulator:
+            exits.callback(emulator.stop)
         hub = Hub()
         exits.callback(hub.close)
         heard = Heard()
         proxy = Proxy(emulator.endpoint, schedule, heard.offer)
         exits.callback(proxy.close)
         clients = cache(lambda service: client(service, emulator.endpoint))
-        deployed = deploy(clients, "chaos", _PROJECT / "template.yaml", f"{hub.url}/invoke", parts.shards)
+        name = f"chaos-{secrets.token_hex(4)}"
+        deployed = deploy(clients, name, _PROJECT / "template.yaml", f"{hub.url}/invoke", parts.shards)
         publish_spec(clients("s3"), deployed.outputs["DataBucketName"], spec)
         site = Site(folder / "code", proxy.endpoint, emulators.REGION, folder / "logs")
         metered = Metered()
@@ -101,7 +107,8 @@ def world(folder: Path, spec: Spec, schedule: Schedule, parts: Parts) -> Iterato
         keeper = _poller(folder, deployed, emulator.endpoint, hub.url, parts)
         exits.callback(host.close)
         exits.callback(keeper.close)
-        stack = _stack(folder, emulator.endpoint, deployed, hub.url)
+        me = ProcessIdentity.of(os.getpid())
+        stack = Stack(name, emulator.endpoint, emulators.REGION, deployed.outputs, folder, hub.url, me)
         made = World(stack, deployed, keeper, proxy, heard, metered)
         names = {function.name: function.log_name for function in functions}
         hub.invoke = _Disturbed(host, keeper, schedule, names, made.mishaps)
@@ -135,11 +142,6 @@ def _poller(folder: Path, deployed: Deployed, endpoint: str, hub_url: str, parts
 
 def _smaller(mapping: SourceMapping, batch_size: int) -> SourceMapping:
     return replace(mapping, rules=replace(mapping.rules, batch_size=batch_size))
-
-
-def _stack(folder: Path, endpoint: str, deployed: Deployed, hub_url: str) -> Stack:
-    me = ProcessIdentity.of(os.getpid())
-    return Stack("chaos", endpoint, emulators.REGION, deployed.outputs, folder, hub_url, me)
 
 
 class _Disturbed:

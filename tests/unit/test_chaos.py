@@ -18,7 +18,7 @@ from streamscore.chaos.differences import differences
 from streamscore.chaos.heard import Heard
 from streamscore.chaos.proxy import halves, left_undone
 from streamscore.chaos.rubbish import RUBBISH
-from streamscore.chaos.schedule import MISHAPS, NOTHING, Fault, Mishap, Schedule, Turn
+from streamscore.chaos.schedule import MISHAPS, NOTHING, Fault, Mishap, Schedule, Turn, schedule_of
 from streamscore.chaos.stream import Sent
 from streamscore.chaos.world import Parts
 
@@ -48,6 +48,16 @@ def test_what_happens_comes_about_as_often_as_it_is_said_to() -> None:
     seen = Counter(Schedule(3).mishap("f", number) for number in range(4000))
     for mishap, chance in MISHAPS:
         assert seen[mishap] == pytest.approx(4000 * chance, rel=0.4)
+
+
+def test_a_long_run_has_kills_all_along_and_as_many_as_a_short_one() -> None:
+    def killed(events: int) -> int:
+        made = schedule_of(5, events)
+        return sum(made.mishap("f", n) is Mishap.KILLED for n in range(events))
+
+    assert killed(24_000) == pytest.approx(killed(6_000), rel=0.2)
+    assert dict(schedule_of(5, 24_000).mishaps)[Mishap.THROTTLED] == dict(MISHAPS)[Mishap.THROTTLED]
+    assert schedule_of(5, 100) == Schedule(5)
 
 
 def test_without_faults_nothing_happens() -> None:
