@@ -88,7 +88,8 @@ def world(folder: Path, spec: Spec, schedule: Schedule, parts: Parts) -> Iterato
         for name in ("logs", "checkpoints"):
             (folder / name).mkdir(parents=True)
         copy_code(parts.code, folder / "code")
-        emulator = parts.emulator or emulators.start(folder / "emulator")
+        bell = "" if parts.emulator else str(folder / "bell")
+        emulator = parts.emulator or emulators.start(folder / "emulator", bell=bell)
         if not parts.emulator:
             exits.callback(emulator.stop)
         hub = Hub()
@@ -104,7 +105,7 @@ def world(folder: Path, spec: Spec, schedule: Schedule, parts: Parts) -> Iterato
         metered = Metered()
         functions = [_with_wrong_clock(f, site, schedule) for f in deployed.functions]
         host = RuntimeHost(functions, site, lambda _name, line: metered.offer(line))
-        keeper = _poller(folder, deployed, emulator.endpoint, hub.url, parts)
+        keeper = _poller(folder, deployed, emulator.endpoint, hub.url, parts, bell)
         exits.callback(host.close)
         exits.callback(keeper.close)
         me = ProcessIdentity.of(os.getpid())
@@ -127,13 +128,16 @@ def _with_wrong_clock(function: Function, site: Site, schedule: Schedule) -> Fun
     return replace(function, environment={**function.environment, "PYTHONPATH": path, **wrong})
 
 
-def _poller(folder: Path, deployed: Deployed, endpoint: str, hub_url: str, parts: Parts) -> PollerKeeper:
+def _poller(  # noqa: PLR0913, PLR0917 - once, above
+    folder: Path, deployed: Deployed, endpoint: str, hub_url: str, parts: Parts, bell: str
+) -> PollerKeeper:
     settings = Settings(
         tuple(_smaller(mapping, parts.batch_size) for mapping in deployed.mappings),
         endpoint,
         f"{hub_url}/invoke",
         str(folder / "checkpoints"),
         str(folder / "poller.url"),
+        bell,
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"PYTHONPATH": os.pathsep.join((str(parts.poller), str(parts.poller / "src")))}
