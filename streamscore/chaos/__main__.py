@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import click
 
@@ -94,7 +95,10 @@ def _trial(folder: Path, events: int) -> Trial:
 
 
 def _held(trial: Trial, seeds: range, events: int) -> bool:
+    began_s = monotonic()
     failed = [seed for seed in seeds if trial.under(seed)]
+    minutes = (monotonic() - began_s) / 60
+    click.echo(f"{len(seeds)} seeds of {events} events in {minutes:.0f} min: {len(failed)} differ")
     for seed in failed:
         click.echo(f"again: make chaos ARGS='--seeds 1 --first {seed} --events {events} --keep'")
     return not failed
