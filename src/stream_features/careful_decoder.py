@@ -59,7 +59,7 @@ class CarefulDecoder:
                 entities=entities,
                 redrive=redrive,
             )
-        self._check_age(when_ms, arrival_ms)
+        self._check_age(when_ms, arrival_ms, redrive)
         found = tuple([self._value(raws[slot], field, read) for field, slot, read in self._fields])
         return Event(
             id=identity,
@@ -96,10 +96,11 @@ class CarefulDecoder:
             _check_ahead(moment_ms, arrival_ms, self._event.max_age_ms or DAY_MS, name)
         return answer in {b"true", b"1"}, label_time_ms
 
-    def _check_age(self, when_ms: int, arrival_ms: int) -> None:
+    def _check_age(self, when_ms: int, arrival_ms: int, redrive: bool) -> None:
+        """What is put back may be of any age: it was young enough once, or a person says it shall count."""
         max_age_ms = self._event.max_age_ms
         _check_ahead(when_ms, arrival_ms, max_age_ms or DAY_MS, self._event.time)
-        if max_age_ms is not None and when_ms < arrival_ms - max_age_ms:
+        if max_age_ms is not None and not redrive and when_ms < arrival_ms - max_age_ms:
             raise RecordRefusedError("too_old", f"{self._event.time}: older than max_age when it arrived")
 
     def _trace_of(self, raws: list[bytes | None]) -> str | None:

@@ -68,8 +68,9 @@ class QuickDecoder:
         when_ms = json_columns.times_ms(batch.column(self._time), doubts)
         arrivals_ms = np.array(batch.arrivals_ms, np.int64)
         doubts.but(when_ms <= arrivals_ms + self._ahead_ms)
+        redriven = [found is True for found in batch.column(self._redrive)]
         if self._max_age_ms is not None:
-            doubts.but(when_ms >= arrivals_ms - self._max_age_ms)
+            doubts.but((when_ms >= arrivals_ms - self._max_age_ms) | redriven)
         ids = json_columns.identifiers(batch.column(self._id), doubts)
         values = [json_columns.of_field(field, batch.column(at), doubts) for field, at in self._fields]
         return doubts.without(
@@ -83,7 +84,7 @@ class QuickDecoder:
                 self._entity_ids(batch),
                 _rows(values),
                 _rows([values[place] for place in self._kept]),
-                [found is True for found in batch.column(self._redrive)],
+                redriven,
             )
         )
 

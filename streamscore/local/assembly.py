@@ -26,6 +26,7 @@ from streamscore.local.http_api import (
     routes_of,
 )
 from streamscore.local.hub import Api, Command, Hub
+from streamscore.local.lambda_metrics import LambdaMetrics, Tell
 from streamscore.local.pace import PACES
 from streamscore.local.poller import Poller
 from streamscore.local.runtime_host import PayloadTooLargeError, RuntimeHost, ThrottledError
@@ -72,16 +73,18 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     publish_spec(clients("s3"), deployed.outputs["DataBucketName"], spec)
     metrics = MetricPublisher(clients("cloudwatch"))
     exits.callback(metrics.close)
+    lambdas = LambdaMetrics(clients("cloudwatch"))
+    exits.callback(lambdas.close)
     site = Site(state_dir / "code", emulator.endpoint, emulators.REGION, state_dir / "logs")
-    host = RuntimeHost(deployed.functions, site, lambda _name, line: metrics.offer(line))
-    world = _World(emulator.endpoint, host, clients("s3"))
+    host = RuntimeHost(deployed.functions, site, lambda _name, line: metrics.offer(line), lambdas.tell)
+    world = _World(emulator.endpoint, host, clients("s3"), lambdas.tell)
     poller = Poller(deployed.mappings, world, state_dir / "checkpoints", bell, PACES[options.pace])
     exits.callback(poller.close)
     exits.callback(host.close)  # before the poller's threads end, which would wait for their functions
     exits.callback(poller.pause)
     hub.invoke = host.invoke
     hub.api = _api(options.template, deployed, host)
-    hub.commands = _commands(deployed, host, poller, metrics)
+    hub.commands = _commands(deployed, host, poller, (metrics, lambdas))
     outputs = {**deployed.outputs, "HttpApiUrl": f"{hub.url}/api"}
     return Assembly(emulator.endpoint, hub.url, outputs)
 
@@ -113,7 +116,7 @@ def _api(template: str, deployed: Deployed, host: RuntimeHost) -> Api:
 
 
 def _commands(
-    deployed: Deployed, host: RuntimeHost, poller: Poller, metrics: MetricPublisher
+    deployed: Deployed, host: RuntimeHost, poller: Poller, metrics: tuple[MetricPublisher, LambdaMetrics]
 ) -> dict[str, Command]:
     def start(_: dict[str, Any]) -> None:
         for name in {mapping.function_name for mapping in deployed.mappings}:
@@ -122,7 +125,8 @@ def _commands(
 
     def drain(request: dict[str, Any]) -> None:
         poller.drain(float(request["timeout_s"]))
-        metrics.flush()
+        for published in metrics:
+            published.flush()
 
     return {
         "start": start,
@@ -135,8 +139,9 @@ def _commands(
 class _World:
     """What lanes need, from the emulator and the runtime host."""
 
-    def __init__(self, endpoint: str, host: RuntimeHost, s3: Any) -> None:
+    def __init__(self, endpoint: str, host: RuntimeHost, s3: Any, tell: Tell) -> None:
         self._endpoint, self._host, self._s3 = endpoint, host, s3
+        self.tell = tell
 
     def open_stream(self, arn: str) -> Stream:
         """A connection of the lane's own."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import emulator_kinesis  # beside this script
 from ministack.app import main
-from ministack.services import cloudwatch, dynamodb, kinesis
+from ministack.services import cloudwatch, dynamodb, kinesis, lambda_svc
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # the project: not installed in this environment
 from streamscore.local.alarm_state import alarm_state
@@ -182,6 +182,11 @@ def evaluate_alarms_as_aws_does() -> None:
     cloudwatch._evaluate_alarm = evaluate
 
 
+def leave_lambdas_metrics_to_the_host() -> None:
+    """It knows every invocation, ministack those that came through Invoke: these would count twice."""
+    lambda_svc._emit_lambda_metrics = lambda *_args, **_named: None
+
+
 def _change_state(alarm: dict[str, Any], state: str) -> None:
     """Move an alarm, and tell its actions and the composite alarms above it, as ministack does."""
     old = alarm["StateValue"]
@@ -248,6 +253,7 @@ if __name__ == "__main__":
         emulator_kinesis.bound_reads()
         emulator_kinesis.keep_parents()
         evaluate_alarms_as_aws_does()
+        leave_lambdas_metrics_to_the_host()
     if os.environ.get("STREAMSCORE_BELL"):
         ring_when_streams_change(os.environ["STREAMSCORE_BELL"])
     main()

@@ -17,6 +17,7 @@ from streamscore.local.events import event_bytes, failure_key, failure_record
 from streamscore.local.filters import compile_filters
 from streamscore.local.function_process import Outcome
 from streamscore.local.gate import Gate
+from streamscore.local.lambda_metrics import FUNCTION, MAPPING
 from streamscore.local.mapping import Mapping
 from streamscore.local.pace import PACES, Pace
 from streamscore.local.replies import read_reply
@@ -63,6 +64,9 @@ class Platform(Protocol):
 
     def store_failure(self, bucket: str, key: str, body: bytes) -> None:
         """Keep a failure record; raises when it is not kept."""
+
+    def tell(self, dimension: str, of: str, **metrics: float) -> None:
+        """Take metrics of a function or mapping, as `LambdaMetrics.tell` does."""
 
 
 class Lane(threading.Thread):
@@ -181,6 +185,9 @@ class Lane(threading.Thread):
 
     def _deliver(self, delivery: Deliver) -> None:
         payload = event_bytes(self.mapping, self.shard_id, delivery)
+        if delivery.records:
+            age_ms = _now_ms() - delivery.records[-1].arrival_ms
+            self._platform.tell(FUNCTION, self.mapping.function_name, IteratorAge=age_ms)
         outcome = self._invoke(payload)
         reply = read_reply(self.mapping.rules, delivery, outcome)
         now_ms, stats = _now_ms(), self.stats
@@ -209,11 +216,13 @@ class Lane(threading.Thread):
             return Outcome(str(error).encode(), failed=True, refused=True)
 
     def _give_up(self, given_up: GiveUp) -> None:
-        request_id, now_ms = str(uuid.uuid4()), _now_ms()
+        request_id, now_ms, metric = str(uuid.uuid4()), _now_ms(), "DroppedEventCount"
         if self.mapping.failure_bucket is not None:
             body = failure_record(self.mapping, self.shard_id, given_up, request_id, now_ms)
             key = failure_key(self.mapping, self.shard_id, request_id, now_ms)
             self._platform.store_failure(self.mapping.failure_bucket, key, body)
+            metric = "OnFailureDestinationDeliveredEventCount"
+        self._platform.tell(MAPPING, self.mapping.uuid, **{metric: len(given_up.records)})
         log.warning("%s gave up %d records: %s", self.name, len(given_up.records), given_up.condition)
         self._shard.given_up()
         self.stats.given_up += len(given_up.records)

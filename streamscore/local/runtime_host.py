@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from common.errors import StreamscoreError, TransientError
 from streamscore.local.function_log import FunctionLog
 from streamscore.local.function_process import Function, FunctionProcess, Outcome, Site
+from streamscore.local.lambda_metrics import FUNCTION, Tell, untold
 
 MAX_PAYLOAD_BYTES = 6 * 2**20
 MOST_PROCESSES = 4
@@ -37,7 +38,9 @@ class RuntimeHost:
         functions: Iterable[Function],
         site: Site,
         on_line: Callable[[str, bytes], None] = lambda _function, _line: None,
+        tell: Tell = untold,
     ) -> None:
+        self._tell = tell
         self._pools = {
             function.name: _Pool(
                 function,
@@ -55,7 +58,14 @@ class RuntimeHost:
             raise PayloadTooLargeError(
                 f"the event has {len(payload)} bytes; Lambda takes {MAX_PAYLOAD_BYTES}"
             )
-        return self._pool(name).invoke(payload, request_id or str(uuid.uuid4()))
+        pool = self._pool(name)
+        try:
+            outcome = pool.invoke(payload, request_id or str(uuid.uuid4()))
+        except ThrottledError:
+            self._tell(FUNCTION, name, Throttles=1)
+            raise
+        self._tell(FUNCTION, name, Invocations=1, Errors=outcome.failed, Throttles=0)
+        return outcome
 
     def reserve(self, name: str, concurrency: int | None) -> None:
         """Lambda's reserved concurrency: more at a time are throttled, 0 stops it, None frees it."""

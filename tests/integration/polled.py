@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -71,6 +71,7 @@ class World:
     host: RuntimeHost
     bucket: str
     out: Path
+    told: list[tuple[str, str, dict[str, float]]] = field(default_factory=list)
 
     def open_stream(self, arn: str) -> Stream:
         return open_stream(arn, self.emulator.endpoint, REGION)
@@ -80,6 +81,9 @@ class World:
 
     def store_failure(self, bucket: str, key: str, body: bytes) -> None:
         client_of(self.emulator.endpoint, "s3").put_object(Bucket=bucket, Key=key, Body=body)
+
+    def tell(self, dimension: str, of: str, **metrics: float) -> None:
+        self.told.append((dimension, of, metrics))
 
     def invocations(self) -> list[Any]:
         return [json.loads(line) for line in self.out.read_text().splitlines()] if self.out.exists() else []

@@ -3,9 +3,17 @@
 import json
 from typing import Any
 
+import pytest
+
 from streamscore.local import stack as stacks
 
 PAGED = {"AlarmDescription": [{"prefix": "Now: "}]}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_to_tell(stack: stacks.Stack) -> None:
+    """Metrics of what ran before come no later than this."""
+    stack.drain()
 
 
 def told(stack: stacks.Stack, queue: str | None = None) -> list[str]:
@@ -56,6 +64,17 @@ def test_a_record_that_cannot_be_read_reaches_the_queue(stack: stacks.Stack) -> 
     stack.drain()
     stack.stop()
     assert ("RecordsQuarantinedAlarm", "ALARM") in moves(told(stack))
+
+
+def test_a_function_that_fails_again_and_again_is_told(stack: stacks.Stack) -> None:
+    put_at_rest(stack, "MonitorScheduleErrorsAlarm")
+    for _ in range(3):  # as often as EventBridge tries a look that fails
+        reply = stack.client("lambda").invoke(
+            FunctionName=stack.outputs["MonitorScheduleFunctionName"], Payload=b'{"since": "no moment"}'
+        )
+        assert "FunctionError" in reply
+    stack.drain()
+    assert ("MonitorScheduleErrorsAlarm", "ALARM") in moves(told(stack))
 
 
 def test_the_api_and_the_stream_have_alarms_of_their_own(stack: stacks.Stack) -> None:

@@ -60,7 +60,13 @@ REPORT = re.compile(
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[RuntimeHost]:
+def told() -> list[tuple[str, dict[str, float]]]:
+    """Metrics of functions."""
+    return []
+
+
+@pytest.fixture
+def host(tmp_path: Path, told: list[tuple[str, dict[str, float]]]) -> Iterator[RuntimeHost]:
     (tmp_path / "code").mkdir()
     (tmp_path / "code/f.py").write_text(CODE)
     (tmp_path / "code/broken.py").write_text("raise RuntimeError('at import')")
@@ -88,6 +94,7 @@ def host(tmp_path: Path) -> Iterator[RuntimeHost]:
             for name, handler in handlers.items()
         ],
         Site(tmp_path / "code", "http://127.0.0.1:1", "us-east-1", tmp_path / "logs"),
+        tell=lambda _dimension, of, **metrics: told.append((of, metrics)),
     )
     yield made
     made.close()
@@ -189,7 +196,9 @@ def test_two_events_at_a_time_run_in_two_processes_each_with_a_cold_start(
     assert ["Init Duration" in report for report in reports] == [True, True, False]
 
 
-def test_beyond_its_reserved_concurrency_a_function_is_throttled(host: RuntimeHost, tmp_path: Path) -> None:
+def test_beyond_its_reserved_concurrency_a_function_is_throttled(
+    host: RuntimeHost, tmp_path: Path, told: list[tuple[str, dict[str, float]]]
+) -> None:
     until = tmp_path / "until"
     host.reserve("patient", 1)
     with ThreadPoolExecutor(1) as threads:
@@ -203,6 +212,8 @@ def test_beyond_its_reserved_concurrency_a_function_is_throttled(host: RuntimeHo
     host.reserve("patient", 0)
     with pytest.raises(ThrottledError):
         call(host, "patient", how="not")
+    assert [metrics.get("Throttles") for _, metrics in told] == [1, 0, 0, 1]
+    assert [metrics.get("Invocations", 0) for _, metrics in told] == [0, 1, 1, 0]
 
 
 def test_more_events_than_the_machine_has_processes_for_wait(host: RuntimeHost) -> None:

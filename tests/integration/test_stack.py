@@ -8,6 +8,7 @@ import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,51 @@ def delivered(stack: stacks.Stack) -> Any:
     return sum(shard["records"] for shard in shards)
 
 
+def test_invocations_errors_and_ages_are_in_cloudwatch_as_lambda_tells_them(small: stacks.Stack) -> None:
+    """Counted once, whoever invoked: the emulator, the HTTP API, or our poller."""
+    windows, features = (
+        small.outputs[f"{name}FunctionName"] for name in ("MonitorWindows", "StreamFeatures")
+    )
+    api = small.outputs["ScoringApiFunctionName"]
+    names = ("Invocations", "Errors")
+    before = {of: [lambda_metric(small, name, of) for name in names] for of in (windows, features, api)}
+    for payload in (b"{}", b'{"fail": true}', b'{"fail": true}'):
+        small.client("lambda").invoke(FunctionName=windows, Payload=payload)
+    with urllib.request.urlopen(f"{small.outputs['HttpApiUrl']}/health"):
+        pass
+    small.client("kinesis").put_record(
+        StreamName=small.outputs["EventsStreamName"], Data=b"{}", PartitionKey="k"
+    )
+    small.start()
+    small.drain(20)
+    small.stop()
+    more = {
+        of: tuple(lambda_metric(small, name, of) - was for name, was in zip(names, before[of], strict=True))
+        for of in before
+    }
+    assert more == {windows: (3, 2), features: (1, 0), api: (1, 0)}
+    assert 0 <= lambda_metric(small, "IteratorAge", features, "Maximum") < 60_000
+
+
+def lambda_metric(stack: stacks.Stack, name: str, function: str, statistic: str = "Sum") -> float:
+    """Of all times; 0 where there is none."""
+    stack.drain(20)  # publishes what is told
+    points = stack.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName=name,
+        Dimensions=[{"Name": "FunctionName", "Value": function}],
+        StartTime=datetime(2020, 1, 1, tzinfo=UTC),
+        EndTime=datetime(2100, 1, 1, tzinfo=UTC),
+        Period=60,
+        Statistics=[statistic],
+    )["Datapoints"]
+    return (
+        max((point[statistic] for point in points), default=0.0)
+        if statistic == "Maximum"
+        else sum(point[statistic] for point in points)
+    )
+
+
 def test_only_one_stack_is_up_at_a_time(small: stacks.Stack, code: Path) -> None:
     with pytest.raises(InvalidInputError, match="up already; `streamscore local down`"):
         stacks.up(small.state_dir.parent, code=code, port=0)
@@ -167,10 +213,11 @@ def test_a_signal_to_the_supervisor_leaves_no_process_and_the_next_up_works(
     stack = stacks.up(tmp_path, code=code, port=0)
     stack.start()
     everything = family(stack)
-    assert len(everything) == 5  # supervisor, emulator, three functions
+    # supervisor, emulator, three functions; a fourth, if the schedule's minute is now
+    assert len(everything) in {5, 6}
     os.kill(stack.supervisor.pid, number)
     gone, alive = psutil.wait_procs(everything, timeout=10)
-    assert (len(gone), alive) == (5, [])
+    assert (len(gone), alive) == (len(everything), [])
     with pytest.raises(InvalidInputError, match="no local stack is up"):
         stacks.load(tmp_path)
     if number == signal.SIGKILL:

@@ -285,6 +285,9 @@ def test_every_odd_value_is_what_it_is_alone(key, good):
 
 @given(datas=st.lists(records(), max_size=5), spec=st.sampled_from([SPEC, SPEC, UNLABELLED]))
 @example(datas=[b'{"id": "e1"}, {', b'"at": 5}'], spec=SPEC)
+@example(
+    datas=[json.dumps({**GOOD, "at": 1, "redrive": put_back}).encode() for put_back in (1, True)], spec=SPEC
+)
 def test_a_batch_gives_what_its_records_give_one_by_one(datas, spec):
     expected = one_by_one(spec, datas)
     quick = QuickDecoder(spec).decode(datas, [NOW] * len(datas))

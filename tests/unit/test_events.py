@@ -241,6 +241,16 @@ def test_a_redriven_record_says_so():
     assert not decode().redrive
 
 
+def test_what_is_put_back_may_be_of_any_age_but_not_of_the_future():
+    old = {"at": NOW - 40 * 86_400_000}
+    assert decode({**old, "redrive": True}).time_ms == old["at"]
+    for more in ({}, {"redrive": False}):
+        with pytest.raises(RecordRefusedError, match="max_age"):
+            decode({**old, **more})
+    with pytest.raises(RecordRefusedError, match="too far after"):
+        decode({"at": NOW + 40 * 86_400_000, "redrive": True})
+
+
 @pytest.mark.parametrize("trace", [5, None, "x" * 300, ["a"]])
 def test_a_strange_trace_id_is_no_reason_to_refuse_an_event(trace):
     event = decode({"trace": trace})

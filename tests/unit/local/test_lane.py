@@ -1,4 +1,4 @@
-"""How often a lane looks at its stream."""
+"""How often a lane looks at its stream, and what it tells CloudWatch."""
 
 from pathlib import Path
 from typing import Any
@@ -41,14 +41,19 @@ class Stream:
 class Platform:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
+        self.told: list[tuple[str, str, dict[str, float]]] = []
+        self.failing = False
 
     def open_stream(self, arn: str) -> Stream:
         return self.stream
 
     def invoke(self, function_name: str, payload: bytes) -> Outcome:
-        return Outcome(b"null", failed=False)
+        return Outcome(b"null", failed=self.failing)
 
     def store_failure(self, bucket: str, key: str, body: bytes) -> None: ...
+
+    def tell(self, dimension: str, of: str, **metrics: float) -> None:
+        self.told.append((dimension, of, metrics))
 
 
 @pytest.fixture
@@ -107,3 +112,27 @@ def test_each_pace_is_the_one_that_its_stream_has_on_aws(
     clock[0] = 100.0 + every_s + 0.001
     lane._step(stream)
     assert stream.reads == (2 if every_s else 3)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "metric"), [("b", "OnFailureDestinationDeliveredEventCount"), (None, "DroppedEventCount")]
+)
+def test_a_lane_tells_how_old_its_records_are_and_what_it_gave_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: str | None, metric: str
+) -> None:
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:f"
+    mapping = Mapping("M", "uuid-1", KINESIS, arn, Rules(max_retries=0), failure_bucket=bucket)
+    stream = Stream()
+    platform = Platform(stream)
+    platform.failing = True
+    monkeypatch.setattr(lanes, "_now_ms", lambda: 10_000)
+    lane = lanes.Lane(
+        mapping, "s-1", platform, Checkpoints(tmp_path / "checkpoints"), Gate(), on_shard_end=lambda: None
+    )
+    stream.coming = [[("1", 2_000, {"a": 1}), ("2", 7_500, {"a": 2})]]
+    for _ in range(3):  # a read, its only invocation, the end of its records
+        assert lane._step(stream) == (True, 0.0)
+    assert platform.told == [
+        ("FunctionName", "f", {"IteratorAge": 2_500}),
+        ("EventSourceMappingUUID", "uuid-1", {metric: 2}),
+    ]
