@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import threading
 from collections import Counter
@@ -35,6 +36,7 @@ from streamscore.local.stack import Stack
 from streamscore.publication import publish_spec
 
 _PROJECT = Path(__file__).resolve().parents[2]
+_POLICY = Path(__file__).with_name("policy.toml")
 _SKEWED = Path(__file__).with_name("skewed")
 _MOST_POLLER_KILLS = 5
 _KILL_WITHIN_S = 0.05
@@ -88,6 +90,7 @@ def world(folder: Path, spec: Spec, schedule: Schedule, parts: Parts) -> Iterato
         for name in ("logs", "checkpoints"):
             (folder / name).mkdir(parents=True)
         copy_code(parts.code, folder / "code")
+        shutil.copy(_POLICY, folder / "code/policy.toml")
         bell = "" if parts.emulator else str(folder / "bell")
         emulator = parts.emulator or emulators.start(folder / "emulator", bell=bell)
         if not parts.emulator:

@@ -34,7 +34,9 @@ def plain(
     assert len(ran.contents.decisions) == len(ran.contents.rows) == ran.events == EVENTS
     assert all(label is not None for _decision, label, *_ in ran.contents.decisions.values())
     assert {sum(ran.contents.counted[f"{kind} decisions"]) for kind in ("decided", "labelled")} == {EVENTS}
-    assert ran.contents.told, "some are reviewed or blocked"
+    actions = {decided["verdict"].decision for decided, *_ in ran.contents.decisions.values()}
+    assert actions == {"approve", "review", "block"}
+    assert any(decided["reasons"] for decided, *_ in ran.contents.decisions.values())
     assert not +Counter({what: n for what, n in ran.befell.items() if "clock" not in what})
     assert differences(ran.contents, ran.contents, EVENTS, {}) == []
     return ran.contents

@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 from common.errors import RecordRefusedError
+from scoring import policy_file
 from stream_features import spec as specs
 from stream_features.events import Event, Label, decoder
+from streamscore.chaos import labels
 from streamscore.chaos.labels import MOST_AFTER, MOST_BEFORE, Coming, Word, coming, order, words
 from streamscore.chaos.rubbish import RUBBISH
 from streamscore.chaos.stream import interleaved
@@ -68,6 +70,11 @@ def test_a_wrong_word_is_the_opposite_of_an_earlier_time() -> None:
         assert last.label is (number % 2 == 0)
         others = [label for label in told[f"t{number}"] if label is not last]
         assert all(o.label is not last.label and o.label_time_ms < last.label_time_ms for o in others)
+
+
+def test_the_policy_of_chaos_runs_holds() -> None:
+    policy = policy_file.parse((Path(labels.__file__).with_name("policy.toml")).read_text(encoding="utf-8"))
+    assert {rule.decision for rule in policy.rules} == {"review", "block"}
 
 
 @pytest.mark.parametrize("data", RUBBISH)
