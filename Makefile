@@ -37,8 +37,12 @@ check: setup ## lint, types, import rules, template lint
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/readme_commands.py --check
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint template.yaml deploy/ci-role.yaml
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
+
+scan: setup ## security scanners: checkov over the template, pip-audit over the locks when advisories can be read
+	@scripts/bootstrap.sh scan
+	@PYTHONPATH=. $(BIN)/python scripts/scan.py
 
 bench: setup ## speed, bytes and write units of the feature engine, side by side with other engines: tables in Markdown
 	@scripts/bootstrap.sh bench
@@ -60,6 +64,10 @@ build: setup ## sam build without Docker, and proof that every handler imports w
 	@scripts/bootstrap.sh sam
 	@PATH="$$(scripts/bootstrap.sh path):$$PATH" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build
 	@$(BIN)/python scripts/finish_build.py
+
+docs: ## the documentation as a site in build/site; a broken link fails
+	@scripts/bootstrap.sh docs
+	@NO_MKDOCS_2_WARNING=1 .tools/docs/bin/mkdocs build --strict --quiet
 
 invoke: ## one function in Lambda's container (needs Docker), on the running local stack: see docs/local-invoke.md
 	@$(BIN)/python scripts/sam_local.py invoke $(FUNCTION) $(EVENT) $(ARGS)
@@ -85,4 +93,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test test-nightly chaos chaos-nightly fuzz check bench build invoke start-api deploy readme lock clean
+.PHONY: help setup demo test test-nightly chaos chaos-nightly fuzz check scan bench build docs invoke start-api deploy readme lock clean

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes .venv (the app), .tools/emulator, .tools/sam, .tools/bench and .tools/fuzz from the hash-locked lists in locks/.
+# Makes .venv (the app), .tools/emulator, .tools/sam, .tools/scan, .tools/docs, .tools/bench and .tools/fuzz from the hash-locked lists in locks/.
 # Needs python3 and a package index. Says what is missing and how to get it; does nothing twice.
-#   scripts/bootstrap.sh app|emulator|sam|bench|fuzz ...
+#   scripts/bootstrap.sh app|emulator|sam|scan|docs|bench|fuzz ...
 #   scripts/bootstrap.sh path     prints the folders of uv and Python 3.13, for PATH: `sam build` looks there
 set -eu
 cd "$(dirname "$0")/.."
@@ -65,9 +65,11 @@ for part in "$@"; do
         app) make_env .venv locks/app.txt "$PYTHON" ;;
         emulator) make_env .tools/emulator locks/emulator.txt "$PYTHON" ;;
         sam) make_env .tools/sam locks/sam.txt "$PYTHON" ;;
+        scan) make_env .tools/scan locks/scan.txt "$PYTHON" ;;
+        docs) make_env .tools/docs locks/docs.txt "$PYTHON" ;;
         bench) make_env .tools/bench locks/bench.txt "$PYTHON"; make_bytewax ;;
         fuzz) make_env .tools/fuzz locks/fuzz.txt "$PYTHON" ;;
         path) printf '%s:%s\n' "$(dirname "$UV")" "$(dirname "$PYTHON")" ;;
-        *) die "unknown part '$part'; choose app, emulator, sam, bench, fuzz or path" ;;
+        *) die "unknown part '$part'; choose app, emulator, sam, scan, docs, bench, fuzz or path" ;;
     esac
 done

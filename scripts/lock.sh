@@ -10,6 +10,8 @@ compile() { # Python's version, options...
 compile 3.13 --universal pyproject.toml --group dev -o locks/app.txt
 compile 3.13 --universal locks/emulator.in -o locks/emulator.txt
 compile 3.13 --universal locks/sam.in -o locks/sam.txt
+compile 3.13 --universal locks/scan.in -o locks/scan.txt
+compile 3.13 --universal locks/docs.in -o locks/docs.txt
 compile 3.13 --universal locks/fuzz.in -o locks/fuzz.txt
 compile 3.13 --universal locks/uv.in -o locks/uv.txt
 compile 3.13 --universal -c locks/app.txt --group pyproject.toml:bench -o locks/bench.txt

@@ -14,6 +14,16 @@ def moment(epoch_ms: int | None) -> str:
     return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
+def rfc3339(epoch_ms: int) -> str:
+    """UTC to the millisecond, as records and files have it; sorts as text.
+
+    >>> rfc3339(1_764_000_000_000)
+    '2025-11-24T16:00:00.000Z'
+    """
+    at = datetime.fromtimestamp(epoch_ms / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def span(milliseconds: int) -> str:
     """A duration in the largest units that say it exactly, as the spec writes them.
 

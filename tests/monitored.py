@@ -65,12 +65,14 @@ def make_bundle() -> Bundle:
     )
 
 
-def publish(s3: Any, bucket: str) -> tuple[str, str]:
-    """(version, pointer) of the bundle, stored with its spec as `register` and `local up` store them."""
-    bundle = make_bundle()
+def publish(
+    s3: Any, bucket: str, bundle: Bundle | None = None, of: spec_model.Spec = SPEC
+) -> tuple[str, str]:
+    """(version, pointer) of a bundle (this one), stored with its spec as `register` and `local up` do."""
+    bundle = bundle or make_bundle()
     data = bundles.encode(bundle)
     s3.put_object(Bucket=bucket, Key=pointers.bundle_key(bundle.version), Body=data)
-    s3.put_object(Bucket=bucket, Key=f"specs/{SPEC.sha256}.json", Body=spec_model.to_json(SPEC))
+    s3.put_object(Bucket=bucket, Key=f"specs/{of.sha256}.json", Body=spec_model.to_json(of))
     return bundle.version, pointers.encode(pointers.Pointer(bundle.version, bundles.sha256(data)))
 
 

@@ -1,24 +1,58 @@
 """A shop's payments as the monitor counts them: busy days, small nights, other weekends."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
 from monitor.baseline import layout_of
 from monitor.decided import Decided, Layout, observe
-from monitor.look import Read, Subject
+from monitor.look import Read, Subject, calendar_of
 from monitor.tally import Stored, Tally, Who
 from monitor.times import DAY_S, HOUR_S, WEEK_S, WINDOW_S, iso
 from scoring import bundle as bundles
 from scoring.bundle import Bundle, Feature
 from scoring.watch import DriftWatch, Watch
+from stream_features import spec
 from streamscore.training.baselines import baseline
+from tests.decision_images import decision
 
 Columns = dict[str, np.ndarray]
-FEATURES = ("amount", "is_night", "is_weekend", "recent", "risk")
-CALENDAR = frozenset({"is_night", "is_weekend"})
+SPEC = spec.parse(
+    """
+[event]
+id = "id"
+time = "time"
+label = "is_fraud"
+fields = { amount = "decimal(2)" }
+[entities]
+customer = "customer_id"
+[[feature]]
+name = "amount"
+op = "value"
+of = "amount"
+[[feature]]
+name = "is_night"
+op = "hour_between"
+hours = [0, 6]
+[[feature]]
+name = "is_weekend"
+op = "is_weekend"
+[[feature]]
+name = "recent"
+entity = "customer"
+op = "count"
+windows = ["1d"]
+[[feature]]
+name = "risk"
+entity = "customer"
+op = "label_rate"
+windows = ["30d"]
+"""
+)
+FEATURES = SPEC.feature_names
 MONDAY_S = int(datetime(2026, 9, 7, tzinfo=UTC).timestamp())
 REVIEW = 0.6
 BUSIEST = 90
@@ -66,11 +100,11 @@ def trained() -> Bundle:
     return bundles.seal(
         Bundle(
             estimator="none",
-            spec_sha256="",
+            spec_sha256=SPEC.sha256,
             model_sha256="0" * 64,
             features=tuple(
-                Feature(name=n, definition="", median=None, baseline=baseline(n, whole[n].astype("<f4")))
-                for n in FEATURES
+                Feature(name=n, definition=of, median=None, baseline=baseline(n, whole[n].astype("<f4")))
+                for n, of in zip(FEATURES, SPEC.definition_hashes, strict=True)
             ),
             score=baseline("score", whole["score"], (REVIEW, 0.9)),
             thresholds=bundles.Thresholds(review=REVIEW, block=0.9),
@@ -85,10 +119,51 @@ def trained() -> Bundle:
 def counted(bundle: Bundle, start_s: int, columns: Mapping[str, np.ndarray]) -> Stored:
     """The window as the monitor stores it."""
     layout, score = layout_of(bundle), columns["score"]
-    decisions = np.where(score >= 0.9, "block", np.where(score >= REVIEW, "review", "approve")).tolist()
-    table = np.column_stack([columns[name].astype("<f4") for name in FEATURES]).astype(np.float64)
-    rows = Decided(table, score, decisions, np.full(len(score), 300.0))
+    rows = Decided(_vectors(columns).astype(np.float64), score, _decisions(score), np.full(len(score), 300.0))
     return Stored(iso(start_s), Who(bundle.version), Tally(observe(layout, rows), {}))
+
+
+def scaled(columns: Columns) -> Columns:
+    """Amounts in another currency."""
+    return columns | {"amount": columns["amount"] * 1.5}
+
+
+def gone(columns: Columns) -> Columns:
+    """One feature is there no longer."""
+    return columns | {"recent": np.full_like(columns["recent"], np.nan)}
+
+
+SHIFTS: Mapping[str, tuple[Callable[[Columns], Columns], float]] = {
+    "prior doubled": (lambda columns: columns, 2.0),
+    "gone": (gone, 1.0),
+    "scaled": (scaled, 1.0),
+}
+"""What may happen to payments, and how many times as many of them are frauds then."""
+
+
+def images(columns: Mapping[str, np.ndarray], scored_at_s: float) -> list[dict[str, Any]]:
+    """The payments' decisions as the table's stream shows them."""
+    rows = zip(_vectors(columns), columns["score"].tolist(), _decisions(columns["score"]), strict=True)
+    return [
+        decision(
+            f"{scored_at_s:.0f}-{number}",
+            score=score,
+            features=vector,
+            model=trained().version,
+            decision=made,
+            scored_at_ms=round(scored_at_s * 1000),
+        )
+        | {"spec": {"S": SPEC.sha256}}
+        for number, (vector, score, made) in enumerate(rows)
+    ]
+
+
+def _vectors(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.column_stack([columns[name].astype("<f4") for name in FEATURES])
+
+
+def _decisions(score: np.ndarray) -> list[str]:
+    return np.where(score >= 0.9, "block", np.where(score >= REVIEW, "review", "approve")).tolist()
 
 
 def days(count: int, seed: int, weekend: float = 1.2) -> list[Stored]:
@@ -102,7 +177,7 @@ def days(count: int, seed: int, weekend: float = 1.2) -> list[Stored]:
 def subject(bundle: Bundle, reference: str = "seasonal") -> Subject:
     """The model as it is looked at, by the thresholds that ship."""
     watch = Watch(drift=DriftWatch(reference=reference))
-    return Subject(bundle, Layout.check(layout_of(bundle)), watch, CALENDAR)
+    return Subject(bundle, Layout.check(layout_of(bundle)), watch, calendar_of(bundle, SPEC))
 
 
 def reads(windows: list[Stored], from_s: int, until_s: int, step_s: int = WINDOW_S) -> Iterator[Read]:

@@ -23,6 +23,7 @@ from scoring.reasons import Reason
 from scoring.watch import Watch
 from streamscore.decided.stored import Decided
 from streamscore.demo.checks import Check, Parity
+from streamscore.evaluation.measured import Evaluation, Level, Measures, Reliability, Series, Value
 from streamscore.report import watched
 from streamscore.report.content import Count, Drift, Report
 from streamscore.report.gather import COUNTS
@@ -120,8 +121,40 @@ def make_report(count: int = 2_000, **other: object) -> Report:
         "checks": (Check("every event decided exactly once", True, "1 < 2"), Check("parity", False, HOSTILE)),
         "parity": (Parity(HOSTILE, 10, 1, float("inf")),),
         "seconds": {"Train a model": 3.2},
+        "evaluation": some_evaluation(),
     }
     return Report(**(parts | other))  # type: ignore[arg-type]
+
+
+def some_evaluation(**other: object) -> Evaluation:
+    """As `evaluate --json` writes it: 1,000 rows, 50 of them positive, scored higher."""
+    levels = {
+        name: Level(
+            threshold=threshold, alerts_per_day=Value(4.5, 4.0, 5.0), alert_rate=Value(0.045, 0.04, 0.05),
+            precision=Value(precision, 0.3, 0.95), recall=Value(recall, 0.2, 0.8), amount_caught=Value(0.55),
+        )
+        for name, threshold, precision, recall in (("review", 0.5, 0.6, 0.54), ("block", 0.9, 0.875, 0.28))
+    }  # fmt: skip
+    edges = [round(0.02 * at, 2) for at in range(51)]
+    series = Series(
+        recall=[0.0, 0.28, 0.54, 0.9, 1.0],
+        precision=[1.0, 0.875, 0.6, 0.2, 0.05],
+        calibration=[Reliability(0.004, 0.002, 500), Reliability(0.03, 0.02, 450), Reliability(0.8, 0.8, 50)],
+        histogram_edges=edges,
+        negatives=[900, 40, *[1] * 10, *[0] * 38],
+        positives=[*[0] * 20, *[1] * 10, *[2] * 20],
+    )
+    found: dict[str, object] = {
+        "version": "m1", "estimator": HOSTILE, "protocol": None,
+        "since": "2026-10-01T00:00:00Z", "until": "2026-10-11T00:00:00Z",
+        "rows": 1_000, "positives": 50, "days": 10, "known": 3, "capacity": 100,
+        "measures": Measures(
+            roc_auc=Value(0.93, 0.9, 0.96), average_precision=Value(0.61, 0.55, 0.68),
+            card_precision=Value(0.4, 0.3, 0.5), card_precision_by_day=[0.4], defrauded_by_day=[5],
+            brier=Value(0.0213, 0.02, 0.023), calibration_error=0.0061, levels=levels, series=series,
+        ),
+    }  # fmt: skip
+    return Evaluation(**(found | other))  # type: ignore[arg-type]
 
 
 def data_of(html: str) -> dict[str, Any]:
@@ -138,5 +171,5 @@ def nothing() -> Report:
     return make_report(
         1, model=None, drift=None, months=(), unlabelled=0, why=(), traffic=tally.traffic(), cost=cost({}),
         agree=tuple(Count(name, 0, "") for name in (*AGREE, "Records quarantined", "Records failed")),
-        checks=(), parity=(), seconds={},
+        checks=(), parity=(), seconds={}, evaluation=None,
     )  # fmt: skip

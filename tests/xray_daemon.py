@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,12 @@ class Daemon:
 
     address: str
     _socket: socket.socket
+
+    def skip(self) -> None:
+        """Forget what has come so far."""
+        with suppress(BlockingIOError):
+            while True:
+                self._socket.recv(MAX_DATAGRAM_BYTES)
 
     def received(self) -> list[dict[str, Any]]:
         """Every document since the last call, in the order of arrival; each is a valid subsegment."""

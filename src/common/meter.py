@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from common import pricing
@@ -60,6 +61,10 @@ class Meter:
         """Entries put on a bus, by size in bytes."""
         self.add(eventbridge_events=sum(map(pricing.eventbridge_events, sizes)))
 
+    def sqs(self, message_bytes: int = 0) -> None:
+        """A request to a queue that was answered, and how large the messages in it were."""
+        self.add(sqs_requests=pricing.sqs_requests(message_bytes))
+
     def s3_put(self, requests: int = 1) -> None:
         """Objects written to S3."""
         self.add(s3_puts=requests)
@@ -75,6 +80,11 @@ class Meter:
     def logged(self, size: int) -> None:
         """Bytes written to the log."""
         self.add(log_kb=size / 1024)
+
+    def take(self, other: "Meter") -> None:
+        """Add all that another has counted."""
+        self.add(**asdict(other.usage))
+        self._estimated(other.estimated_units)
 
     def _estimated(self, units: float) -> float:
         with self._lock:

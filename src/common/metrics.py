@@ -209,6 +209,7 @@ METRICS: tuple[Metric, ...] = (
         "None",
         _SCHEDULE,
         "Days since the end of what the champion was trained on; once an hour.",
+        "> ModelAgeDaysMost (90)",
     ),
     Metric(
         "RocAuc",

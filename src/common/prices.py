@@ -47,6 +47,9 @@ PRICES: Mapping[str, Price] = MappingProxyType(
         "eventbridge_events": Price(
             "EventBridge", 1.00e-6, "custom event, each 64 KB", "aws.amazon.com/eventbridge/pricing"
         ),
+        "sqs_requests": Price(
+            "Sqs", 0.40e-6, "request to a standard queue, each 64 KB", "aws.amazon.com/sqs/pricing"
+        ),
         "s3_puts": Price("S3Put", 0.005e-3, "PUT, standard class", _S3),
         "s3_gets": Price("S3Get", 0.0004e-3, "GET, standard class", _S3),
         "http_requests": Price(

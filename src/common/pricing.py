@@ -27,6 +27,7 @@ class Usage:
     kinesis_in_kb: float = 0.0
     kinesis_out_kb: float = 0.0
     eventbridge_events: float = 0.0
+    sqs_requests: float = 0.0
     s3_puts: float = 0.0
     s3_gets: float = 0.0
     http_requests: float = 0.0
@@ -91,6 +92,11 @@ def kinesis_in_kb(record_bytes: int) -> int:
 def eventbridge_events(entry_bytes: int) -> int:
     """Events billed for one entry: each started 64 KB."""
     return max(1, math.ceil(entry_bytes / 65536))
+
+
+def sqs_requests(message_bytes: int) -> int:
+    """Requests billed for one to a queue: each started 64 KB."""
+    return max(1, math.ceil(message_bytes / 65536))
 
 
 def http_requests(body_bytes: int) -> int:

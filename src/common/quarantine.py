@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import io
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -36,7 +37,7 @@ class Quarantine:
         The key is made of the first record's position and arrival day, so writing a batch again replaces it.
         """
         key = _key(self._function, refused[0])
-        body = gzip.compress(b"".join(_line(r, self._kind) for r in refused), mtime=0)
+        body = _body(refused, self._kind)
         self._client = self._client or self._make_client()
         for _ in self._backoff.tries(remaining_ms):
             if (
@@ -51,6 +52,15 @@ def _key(function: str, first: Refused) -> str:
     record = first.record
     day = datetime.fromtimestamp(record.arrival_ms / 1000, UTC)
     return f"quarantine/{day:%Y/%m/%d}/{function}-{record.shard}-{record.sequence}.jsonl.gz"
+
+
+def _body(refused: Sequence[Refused], kind: str) -> bytes:
+    """The lines, compressed as they are made: together they can be many times what Lambda delivered."""
+    written = io.BytesIO()
+    with gzip.GzipFile(fileobj=written, mode="wb", mtime=0) as lines:
+        for one in refused:
+            lines.write(_line(one, kind))
+    return written.getvalue()
 
 
 def _line(refused: Refused, kind: str) -> bytes:

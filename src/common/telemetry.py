@@ -136,11 +136,12 @@ def hashed(value: str) -> str:
     return hashlib.blake2b(value.encode(), key=_log_key(), digest_size=_HASH_BYTES).hexdigest()
 
 
-_current = Meter()
+_of_init = Meter()
+_current = _of_init
 
 
 def meter() -> Meter:
-    """The meter of the invocation under way; outside of one, a meter nobody reads."""
+    """The meter of the invocation under way; before the first, INIT's, which goes on the first's bill."""
     return _current
 
 
@@ -163,7 +164,8 @@ def observed[R](handler: Callable[[dict[str, Any], Any], R]) -> Callable[[dict[s
     """Decorate a Lambda handler: meter the invocation, emit its cost and its metrics, also when it raises.
 
     The first invocation also bills the time from process start to this decoration, or to `init_ended` (INIT
-    is billed since 2025-08). An invocation that Lambda kills (time-out, memory) emits nothing.
+    is billed since 2025-08), and what was read on the way. An invocation that Lambda kills (time-out, memory)
+    emits nothing.
     """
     _end_init()
     cold = True
@@ -186,7 +188,9 @@ def observed[R](handler: Callable[[dict[str, Any], Any], R]) -> Callable[[dict[s
 
 def _begin(context: Any) -> None:
     global _current  # noqa: PLW0603 - one invocation at a time is Lambda's own contract
-    _current = Meter(on_demand=os.environ.get("STREAM_MODE") == "ON_DEMAND")
+    before, _current = _current, Meter(on_demand=os.environ.get("STREAM_MODE") == "ON_DEMAND")
+    if before is _of_init:
+        _current.take(before)
     metrics().clear_metrics()
     logger().append_keys(request_id=getattr(context, "aws_request_id", None))
 

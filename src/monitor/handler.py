@@ -3,11 +3,13 @@
 import functools
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from common.aws import Backoff, RemainingMs
+from common.errors import TransientError
 from common.settings import Settings
-from common.telemetry import count, note, observed
+from common.telemetry import count, logger, note, observed
 from common.tracing import annotate, step
 from monitor import baseline, windows
 from monitor.images import News, news
@@ -19,8 +21,22 @@ from scoring.policy import Policy
 
 @observed
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda's entry: one batch of a window."""
-    return count_batch(event, _store(), time.time())
+    """Lambda's entry: one batch of a window.
+
+    While DynamoDB or S3 refuse it waits here: Lambda's attempts are few, and what is given up is not counted.
+    """
+    return patiently(lambda: count_batch(event, _store(), time.time()), context.get_remaining_time_in_millis)
+
+
+def patiently[T](work: Callable[[], T], remaining_ms: RemainingMs, backoff: Backoff | None = None) -> T:
+    """What `work` gives, tried again while time allows and that can help; else its last TransientError."""
+    for _ in (backoff or Backoff()).tries(remaining_ms):
+        try:
+            return work()
+        except TransientError as error:
+            late = error
+            logger().warning("not counted yet", extra={"error": str(error)})
+    raise late
 
 
 def count_batch(event: Mapping[str, Any], store: Store, now_s: float) -> dict[str, Any]:

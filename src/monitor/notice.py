@@ -1,10 +1,9 @@
 """The bus event `DriftFound`: what it says, and when there is something to say. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from monitor.judge import Finding, Verdict
+from monitor.judge import Verdict
 from monitor.look import look
 from monitor.times import DAY_S, HOUR_S, WINDOW_S, later, seconds
 from monitor.watching import Seen, Watched
@@ -41,22 +40,22 @@ def detail(found: Watched) -> dict[str, Any]:
             "dropped": looked.verdict.performance_dropped,
         },
         "retrain": looked.verdict.retrain,
-        "text": text(looked.verdict.findings),
+        "text": text(looked.verdict),
     }
 
 
-def text(findings: Sequence[Finding]) -> str:
+def text(verdict: Verdict) -> str:
     """What changed, in a line for people: the rule of the alarm topic sends it as it is.
 
     `amount: psi 0.412 (noise 0.021), from 52.1 to 78.2; retraining is advised.`
     """
     told = [
         f"{f.name}: {f.kind} {f.value:.3g} (noise {f.noise:.3g}), from {f.baseline:.4g} to {f.now:.4g}"
-        for f in findings[:TOLD]
+        for f in verdict.findings[:TOLD]
     ]
-    if more := findings[TOLD:]:
+    if more := verdict.findings[TOLD:]:
         told.append(f"and {len(more)} more")
-    if any(f.retrain for f in findings):
+    if verdict.retrain:
         told.append("retraining is advised")
     return "; ".join(told) + "."
 

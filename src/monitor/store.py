@@ -1,6 +1,7 @@
 """The monitor's reads and writes: bundles, specs and policies on S3, `monitor-windows`, the pointers."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from common import aws
@@ -101,10 +102,13 @@ class Store:
         return Model(layout_of(bundle), columns, limits)
 
     def write(self, items: Iterable[Item], now_s: float) -> None:
-        """Put the items; the same item again changes nothing."""
+        """Put the items; the same item again changes nothing. TransientError if one is not taken now."""
         for item in items:
             row = _row(item, int(now_s) + KEEP_DAYS * 86_400)
-            answer = self._dynamodb.put_item(TableName=self._table, Item=row, ReturnConsumedCapacity="TOTAL")
+            put = partial(self._dynamodb.put_item, TableName=self._table, Item=row)
+            answer = aws.answer_of(partial(put, ReturnConsumedCapacity="TOTAL"))
+            if answer is None:
+                raise TransientError(f"{self._table}: {item.key} was not written")
             meter().dynamodb_write(answer, items=[item_bytes(row)])
 
     def windows(self, version: str, since: str, until: str, layout: Layout) -> list[Stored]:

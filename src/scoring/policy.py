@@ -70,11 +70,12 @@ class Rule(NamedTuple):
 
 class Gate(NamedTuple):
     """The least matured labels on which champion and candidate are compared, the largest model in MB (10^6
-    bytes), the longest CPU time to score one row in ms.
+    bytes), the longest CPU time to open it and to score one row in ms.
     """
 
     matured_labels: int = 1000
     model_mb: float = 50.0
+    load_ms: float = 1000.0
     row_ms: float = 5.0
 
 

@@ -9,7 +9,7 @@ def gate(source: Source) -> Gate:
     """The table, defaults where it says nothing; InvalidInputError names the line and the remedy."""
     table, usual = table_of(source, "gate"), Gate()
     table.known_keys(usual._fields)
-    given = [key for key in ("model_mb", "row_ms") if key in table.content]
+    given = [key for key in ("model_mb", "load_ms", "row_ms") if key in table.content]
     numbers = {key: number_of(table, key, 0, 100_000) for key in given}
     labels = count_of(table, "matured_labels", usual.matured_labels)
     return usual._replace(matured_labels=labels, **numbers)

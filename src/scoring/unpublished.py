@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from common.aws import Backoff, RemainingMs, answer_of
-from common.telemetry import logger
+from common.telemetry import logger, meter
 
 MESSAGES_PER_READ = 10
 _IDS_PER_MESSAGE = 100
@@ -44,14 +44,24 @@ class Unpublished:
         request = {"QueueUrl": self._url, "MaxNumberOfMessages": MESSAGES_PER_READ}
         answer = answer_of(lambda: self._sqs().receive_message(**request))
         messages = (answer or {}).get("Messages", [])
+        _metered(answer, sum(len(message["Body"]) for message in messages))
         return [found for found in map(_waiting, messages) if found is not None]
 
     def take_out(self, waiting: Waiting) -> None:
         """Forget a message; if that fails it comes again, and its decisions are published again."""
-        answer_of(lambda: self._sqs().delete_message(QueueUrl=self._url, ReceiptHandle=waiting.receipt))
+        request = {"QueueUrl": self._url, "ReceiptHandle": waiting.receipt}
+        _metered(answer_of(lambda: self._sqs().delete_message(**request)))
 
     def _send(self, ids: Sequence[str]) -> Any:
-        return answer_of(lambda: self._sqs().send_message(QueueUrl=self._url, MessageBody=json.dumps(ids)))
+        body = json.dumps(ids)
+        answer = answer_of(lambda: self._sqs().send_message(QueueUrl=self._url, MessageBody=body))
+        return _metered(answer, len(body))
+
+
+def _metered(answer: Any, message_bytes: int = 0) -> Any:
+    if answer is not None:
+        meter().sqs(message_bytes)
+    return answer
 
 
 def _messages(ids: Sequence[str]) -> Iterator[list[str]]:

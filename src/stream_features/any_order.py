@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stream_features.blob import NEVER, Series, States, decode, encode
+from stream_features.blob import decode, encode
 from stream_features.columns import NULL, Ints
 from stream_features.decay import Mean, as_bits, factor, from_bits
 from stream_features.decay import carried as _carried
 from stream_features.layout import Layout, Measure, Memory
 from stream_features.recall import REMEMBERED_VALUES
 from stream_features.spec_model import HISTORY_MS
+from stream_features.states import NEVER, Series, States
 from stream_features.tiles import grain_ms, oldest_kept_ms, rounded_down, tile_of
 
 Values = list[int]
@@ -20,7 +21,7 @@ Values = list[int]
 
 @dataclass
 class History:
-    """The state of one entity as lists; the meaning is that of `blob.States`.
+    """The state of one entity as lists; the meaning is that of `states.States`.
 
     ``tiles`` and ``positive_tiles`` by start; ``memories`` hold (tile, value); ``tail`` and ``current`` hold
     a mean a decay.

@@ -21,64 +21,14 @@ from common.errors import InvalidInputError
 from stream_features.columns import NULL, Ints
 from stream_features.layout import Layout
 from stream_features.packing import Runs, cut, joined, pack_tracks, unpack_tracks
-from stream_features.ranges import Whole, spread
+from stream_features.ranges import Whole
+from stream_features.states import NEVER, Series, States, states_of
+from stream_features.states import joined as joined_states
 from stream_features.tiles import FINE_MS
 
 VERSION = 2
-NEVER = NULL  # the newest time of an entity that has seen labels only
 
 _KEY_BYTES = 4
-
-
-@dataclass(frozen=True)
-class Series:
-    """Runs of entries: `counts` consecutive ones belong to each entity, in the order of their times."""
-
-    counts: Ints
-    time_ms: Ints
-    tracks: tuple[Whole, ...]
-
-    def take(self, order: Ints) -> "Series":
-        """The runs of the entities in another order."""
-        first, counts = (self.counts.cumsum() - self.counts)[order], self.counts[order]
-        at = spread(first, counts)
-        return Series(counts, self.time_ms[at], tuple(track[at] for track in self.tracks))
-
-
-@dataclass(frozen=True)
-class States:
-    """The states of many entities.
-
-    ``head``: the newest events, one by one; tracks are the layout's columns. ``tiles``: older events by the
-    start of their tile; tracks are its measures. ``positives`` and ``positive_tiles`` (track: how many):
-    known positive labels by the time of their event. ``memories``: values (track) seen before the head's
-    events, in the order in which they were last seen, each by its tile then. ``tails``: none or one entry an
-    entity, the last event that has left the head; tracks are, for each decay of the layout, numerator and
-    denominator as of that event and as of the newest one, float64 seen as int64.
-    """
-
-    newest_ms: Ints
-    head: Series
-    tiles: Series
-    positives: Series
-    positive_tiles: Series
-    tails: Series
-    memories: tuple[Series, ...]
-
-    @property
-    def series(self) -> tuple[Series, ...]:
-        """All series, in the blob's order."""
-        fixed = (self.head, self.tiles, self.positives, self.positive_tiles, self.tails)
-        return fixed + self.memories
-
-    def take(self, order: Ints) -> "States":
-        """The states of the entities in another order."""
-        return _states(self.newest_ms[order], [series.take(order) for series in self.series])
-
-
-def _states(newest_ms: Ints, series: Sequence[Series]) -> States:
-    head, tiles, positives, positive_tiles, tails, *memories = series
-    return States(newest_ms, head, tiles, positives, positive_tiles, tails, tuple(memories))
 
 
 @dataclass(frozen=True)
@@ -168,7 +118,7 @@ def _decoded(layout: Layout, blobs: Sequence[bytes]) -> States:
         for shape, places in shapes.items()
     ]
     order = np.concatenate([np.array(places, np.int64) for places in shapes.values()])
-    return _joined(parts).take(np.argsort(order))
+    return joined_states(parts).take(np.argsort(order))
 
 
 def encode(layout: Layout, states: States) -> list[bytes]:
@@ -238,7 +188,7 @@ def _decode(shape: _Shape, blobs: Sequence[bytes]) -> States | None:
     for number, more in enumerate(shape.tracks):
         times = _times(next(tracks), counts[number], base_ms, _unit_ms(number))
         series.append(Series(counts[number], times, tuple(next(tracks) for _ in range(more))))
-    return _states(newest_ms, series)
+    return states_of(newest_ms, series)
 
 
 def _unit_ms(series: int) -> int:
@@ -302,20 +252,3 @@ def _chosen(series: Series, places: Sequence[int | None], nothing: Sequence[int]
         for place, value in zip(places, nothing, strict=True)
     ]
     return Series(series.counts, series.time_ms, tuple(tracks))
-
-
-def _joined(parts: Sequence[States]) -> States:
-    series = [
-        Series(
-            np.concatenate([one.counts for one in same]),
-            np.concatenate([one.time_ms for one in same]),
-            tuple(np.concatenate(tracks) for tracks in zip(*(one.tracks for one in same), strict=True)),
-        )
-        for same in zip(*(part.series for part in parts), strict=True)
-    ]
-    return _states(np.concatenate([part.newest_ms for part in parts]), series)
-
-
-def runs(counts: Ints) -> NDArray[Any]:
-    """The entity of each entry: [2, 0, 1] becomes [0, 0, 2]."""
-    return np.repeat(np.arange(len(counts)), counts)

@@ -9,10 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
-from stream_features.blob import NEVER, Series, States, runs
 from stream_features.columns import NULL, Bools, Ints
 from stream_features.layout import Layout, Measure
 from stream_features.ranges import Whole, most
+from stream_features.states import NEVER, Series, States, runs
 from stream_features.tiles import oldest_kept_ms
 from stream_features.timelines import Cut, Merge, Timeline, time_span
 

@@ -23,7 +23,7 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 NumberReader = Callable[[bytes], tuple[Ints | Floats, Bools]]
-_MOST_BYTES_A_CHARACTER = 12  # two \uXXXX
+_MOST_BYTES_A_CHARACTER = 4  # of UTF-8
 SURE_CHARACTERS = values.MAX_TEXT_BYTES // _MOST_BYTES_A_CHARACTER
 _FIXED, _FLOATING = b"0123456789-.", b"0123456789-.+eE"
 _MOST_FIGURES = 18  # fewer than an int64 can hold
@@ -56,7 +56,7 @@ class Doubts:
         return found
 
     def long(self, texts: Sequence[str | None]) -> None:
-        """Texts that may have been written in more bytes than a text may have."""
+        """Texts that may have more bytes than a text may have."""
         self.add(row for row in self._wide if len(texts[row] or "") > SURE_CHARACTERS)
 
 

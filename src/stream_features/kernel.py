@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stream_features import derived, event_ops, looking_back, queries, settled
 from stream_features.any_order import History
-from stream_features.blob import States, decode, encode
+from stream_features.blob import decode, encode
 from stream_features.columns import Bools, Columns, Folded, Group, Ints, Vectors, tokens, whole
 from stream_features.in_order import Arrivals, Merged, late_groups
 from stream_features.layout import Column, Layout, layouts
@@ -21,6 +21,7 @@ from stream_features.means import Means
 from stream_features.ops import OPS
 from stream_features.recall import Recall
 from stream_features.spec_model import Spec
+from stream_features.states import States
 
 __all__ = ["Columns", "Folded", "Group", "fold"]
 

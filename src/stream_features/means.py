@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from stream_features.blob import runs
 from stream_features.columns import Ints
 from stream_features.decay import Mean, carried, factors, from_bits
 from stream_features.in_order import Merged
 from stream_features.ranges import spread
+from stream_features.states import runs
 
 
 class Means:

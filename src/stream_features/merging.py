@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stream_features import settled
-from stream_features.blob import NEVER, Series, States, decode, encode, runs
+from stream_features.blob import decode, encode
 from stream_features.columns import NULL, Bools, Ints
 from stream_features.decay import Mean, as_bits, factors, from_bits
 from stream_features.in_order import Arrivals, Merged
@@ -27,6 +27,7 @@ from stream_features.portable_math import exp2_minus
 from stream_features.ranges import Whole
 from stream_features.recall import Recall
 from stream_features.spec_model import Spec
+from stream_features.states import NEVER, Series, States, runs
 from stream_features.tiles import oldest_kept_ms, tile_of, tiles_of
 
 

@@ -4,11 +4,11 @@ from functools import cached_property
 
 import numpy as np
 
-from stream_features.blob import runs
 from stream_features.columns import Bools, Ints
 from stream_features.in_order import Merged
 from stream_features.layout import Memory
 from stream_features.ranges import distinct, distinct_listed, last_alike, previous, recent_from, short
+from stream_features.states import runs
 from stream_features.timelines import Merge
 
 REMEMBERED_VALUES = 128

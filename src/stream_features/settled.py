@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream_features.blob import NEVER, Series, States
 from stream_features.columns import NULL, Ints
 from stream_features.decay import as_bits
 from stream_features.in_order import Merged
@@ -12,6 +11,7 @@ from stream_features.layout import Measure
 from stream_features.means import Means
 from stream_features.ranges import Whole, most, spread
 from stream_features.recall import Recall
+from stream_features.states import NEVER, Series, States
 from stream_features.tiles import oldest_kept_ms, tiles_of
 from stream_features.timelines import Aged, Timeline
 

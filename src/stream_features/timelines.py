@@ -4,9 +4,9 @@ from functools import cached_property
 
 import numpy as np
 
-from stream_features.blob import runs
 from stream_features.columns import Bools, Ints
 from stream_features.ranges import Whole, spread
+from stream_features.states import runs
 from stream_features.tiles import grain_ms, rounded_down
 
 

@@ -14,6 +14,7 @@ from common.errors import RecordRefusedError
 
 LIMIT = 2**53
 MAX_TEXT_BYTES = 1024  # a DynamoDB key holds 2,048, and an entity's value is part of one
+_MOST_ESCAPED_BYTES = 6 * MAX_TEXT_BYTES  # \uXXXX for one byte
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 SECONDS_BELOW = (
@@ -24,17 +25,21 @@ _KINDS = {b'"': "a string", b"{": "an object", b"[": "a list", b"t": "true", b"f
 
 
 def text(raw: bytes, name: str) -> str:
-    """A JSON string of at most 1,024 bytes."""
+    """A JSON string of at most 1,024 bytes of UTF-8, however it is escaped."""
     if raw[0] != _QUOTE:
         raise RecordRefusedError("wrong_type", f"{name}: expected a string, got {_shown(raw)}")
-    if len(raw) > MAX_TEXT_BYTES + 2:
+    is_escaped = b"\\" in raw
+    if len(raw) > (_MOST_ESCAPED_BYTES if is_escaped else MAX_TEXT_BYTES) + 2:
         raise RecordRefusedError("out_of_range", f"{name}: longer than {MAX_TEXT_BYTES} bytes")
-    if b"\\" not in raw:
+    if not is_escaped:
         return raw[1:-1].decode()
     try:
-        return msgspec.json.decode(raw, type=str)
+        found = msgspec.json.decode(raw, type=str)
     except msgspec.DecodeError as error:
         raise RecordRefusedError("bad_json", f"{name}: not a valid string: {error}") from error
+    if len(found.encode()) > MAX_TEXT_BYTES:
+        raise RecordRefusedError("out_of_range", f"{name}: longer than {MAX_TEXT_BYTES} bytes")
+    return found
 
 
 def identifier(raw: bytes, name: str) -> str:

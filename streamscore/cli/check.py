@@ -3,13 +3,13 @@
 import json
 import sys
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from stream_features.spec import Spec, retention_ms
 from streamscore.cli._spec import read_spec, spec_option
+from streamscore.moments import rfc3339
 from streamscore.training.rows import Refusal
 from streamscore.training.tables import Table, read_table
 
@@ -56,7 +56,7 @@ def _line(refusal: Refusal) -> dict[str, object]:
 def _moment(time_ms: object) -> str | None:
     if not isinstance(time_ms, int):
         return None
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")[:23] + "Z"
+    return rfc3339(time_ms)
 
 
 def _entities(spec: Spec, table: Table) -> dict[str, int]:

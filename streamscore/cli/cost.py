@@ -2,7 +2,6 @@
 
 import json
 import math
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -10,27 +9,30 @@ import msgspec
 
 from monitor.cost import Cost
 from streamscore.cli._stack import stage_options, target
+from streamscore.cli._stretch import stretch_of, stretch_options
 from streamscore.estimate import price_file
 from streamscore.estimate.price_file import PriceTable
 from streamscore.monitoring import metered
 
 
 @click.command()
-@click.option("--hours", default=24.0, show_default=True, help="How far back to look.")
+@stretch_options
 @click.option(
     "--prices", metavar="FILE", type=Path, help="A price table, TOML or JSON, instead of the built-in one."
 )
 @stage_options
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-def command(hours: float, prices: Path | None, stage: str | None, yes: bool, as_json: bool) -> None:
+def command(
+    since: str, until: str | None, prices: Path | None, stage: str | None, yes: bool, as_json: bool
+) -> None:
     """Show what was metered: list price of every invocation by component, and per million decisions.
 
     Requests, duration, capacity units, stream bytes, events, S3 and logs; not what is billed by the hour or
     month whatever happens (a stream's hours, alarms, metrics, storage): see `streamscore estimate`. Kinesis
     is priced as the stack's StreamMode is; capacity that DynamoDB's answers did not name is told apart.
     """
-    now, table = datetime.now(UTC), price_file.load(prices)
-    found = metered(target(stage, yes), now - timedelta(hours=hours), now, table.prices)
+    table, stretch = price_file.load(prices), stretch_of(since, until)
+    found = metered(target(stage, yes), *stretch, table.prices)
     if as_json:
         per_million = None if math.isnan(found.per_million_usd) else found.per_million_usd
         parts = found.per_million_by_component_usd if found.decisions else {}

@@ -39,9 +39,9 @@ from streamscore.report.page import render
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the simulated events."
 )
-@click.option("--customers", type=click.IntRange(min=1), default=500, show_default=True, help="To simulate.")
+@click.option("--customers", type=click.IntRange(min=1), default=120, show_default=True, help="To simulate.")
 @click.option(
-    "--history-days", type=click.IntRange(min=1), default=56, show_default=True, help="To simulate."
+    "--history-days", type=click.IntRange(min=1), default=70, show_default=True, help="To simulate."
 )
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="Of the emulator; 0 for any."

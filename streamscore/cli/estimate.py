@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
 from common.errors import InvalidInputError
-from monitor.cost import NAMES
+from monitor.cost import NAMES, Sums
 from streamscore.cli._stack import stage_options, target
+from streamscore.cli._stretch import stretch_of, stretch_options
 from streamscore.estimate import against, price_file, text
 from streamscore.estimate.estimate import estimate
 from streamscore.estimate.price_file import PriceTable
@@ -62,7 +62,7 @@ def _workload_options[F: Callable[..., Any]](function: F) -> F:
     "--prices", metavar="FILE", type=Path, help="A price table, TOML or JSON, instead of the built-in one."
 )
 @click.option("--from-metered", is_flag=True, help="Check the estimate against what a stack metered.")
-@click.option("--hours", default=24.0, show_default=True, help="With --from-metered: how far back.")
+@stretch_options
 @stage_options
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 def command(profile: str, prices: Path | None, as_json: bool, **given: Any) -> None:
@@ -72,18 +72,19 @@ def command(profile: str, prices: Path | None, as_json: bool, **given: Any) -> N
     --from-metered, exits 1 if the estimate is more than 15 % off.
     """
     table = price_file.load(prices)
-    checking, hours, stage, yes = (given.pop(name) for name in ("from_metered", "hours", "stage", "yes"))
+    checking, stage, yes = (given.pop(name) for name in ("from_metered", "stage", "yes"))
+    since, until = given.pop("since"), given.pop("until")
     workload = Workload(**given, profile=profile_of(_numbers(profile)))
     if checking:
-        _check(workload, table, target(stage, yes), hours, as_json)
+        stretch = stretch_of(since, until)
+        sums = metered_sums(target(stage, yes), *stretch, {*NAMES, *against.NAMES})
+        _check(workload, table, sums, as_json)
         return
     found = estimate(workload, table)
     click.echo(json.dumps(text.to_data(found)) if as_json else "\n".join(text.lines(found)))
 
 
-def _check(workload: Workload, table: PriceTable, stack: Any, hours: float, as_json: bool) -> None:
-    now = datetime.now(UTC)
-    sums = metered_sums(stack, now - timedelta(hours=hours), now, {*NAMES, *against.NAMES})
+def _check(workload: Workload, table: PriceTable, sums: Sums, as_json: bool) -> None:
     found = against.check(workload, sums, table.prices)
     click.echo(json.dumps(text.check_data(found)) if as_json else "\n".join(text.check_lines(found)))
     if not found.holds:

@@ -43,10 +43,10 @@ def command(
     A record that the spec refuses still is left. Each entity drops what it knows, among its newest 48 events
     and 64 labels; older ones would count again. Exits 1 if something was left.
     """
+    wanted = Wanted(moment_or_ago_ms(since, "--since") or 0, frozenset(reasons))
     stack = target(stage, yes)
     spec = read_spec(spec_path) if spec_path else served.running_spec(stack)
     report = Report(dry_run)
-    wanted = Wanted(moment_or_ago_ms(since, "--since") or 0, frozenset(reasons))
     with TerminalProgress().step("Dry run" if dry_run else "Redrive", "objects") as step:
         Drive(stack, spec, wanted, rate).run(report, step)
     click.echo(json.dumps(report.as_json()) if as_json else "\n".join(report.lines()))

@@ -4,12 +4,12 @@ The moment of the decision comes first and sorts as text, since the log has no o
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from stream_features.spec_model import Spec
 from streamscore.decided.stored import Decided
 from streamscore.decided.text import printable
+from streamscore.moments import rfc3339
 
 _COLUMNS = (
     *("scored_at", "id", "event_time", "decision", "score", "reasons", "rules", "propensity"),
@@ -76,15 +76,6 @@ def line(one: Decided) -> str:
     why = decision.reasons[0].text or decision.reasons[0].feature if decision.reasons else decision.absent
     told = f"{rfc3339(decision.scored_at_ms)}  {one.action:<7}  {score}  {label:<8}  {decision.id}  {why}"
     return printable(told).rstrip()
-
-
-def rfc3339(epoch_ms: int) -> str:
-    """
-    >>> rfc3339(1_764_000_000_000)
-    '2025-11-24T16:00:00.000Z'
-    """
-    at = datetime.fromtimestamp(epoch_ms / 1000, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _number(value: float | None) -> str:

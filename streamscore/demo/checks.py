@@ -8,6 +8,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from scoring.pointers import Pointer
+from streamscore.backtest.result import Result
+
 
 class Check(msgspec.Struct, frozen=True):
     """One claim, whether it held, and the numbers behind it (for a failure: the first difference)."""
@@ -135,6 +138,36 @@ def refused_by_the_gate(failed: Collection[str]) -> Check:
     """A challenger of which no label tells yet was refused; `failed` are the checks that did it."""
     what = f"refused: {', '.join(failed)}" if failed else "the gate let it through"
     return Check("challenger without labels refused by the gate", "coverage" in failed, what)
+
+
+def promoted(failed: Collection[str], recorded: Pointer | None, enough: bool, seen: str) -> Check:
+    """The gate let the challenger through, or was overruled by force with a reason; the pointer says which.
+
+    With labels `enough` in its time the gate must not lack any. `seen` is what it saw.
+    """
+    forced = recorded.forced if recorded else ()
+    told = (
+        f"by force, {', '.join(forced)} failed ({recorded.reason})" if recorded and forced else "by the gate"
+    )
+    problems = []
+    if recorded is None or set(forced) != set(failed) or not recorded.reason:
+        problems.append(f"failed at the gate: {', '.join(failed) or 'nothing'}, in the pointer: {recorded}")
+    if enough and "coverage" in failed:
+        problems.append("labels enough were put in time, and did not arrive")
+    return Check(
+        "challenger promoted, and why is kept", not problems, "; ".join(problems) or f"{told}: {seen}"
+    )
+
+
+def backtested(result: Result | None) -> Check:
+    """Every decision made by then was decided again with the challenger."""
+    name = "challenger tried on all that was decided"
+    if result is None:
+        return Check(name, False, "it was not")
+    made = result.coverage
+    left_out = "".join(f"; {count:,} left out: {why}" for why, count in made.left_out.items())
+    told = f"{made.decided:,} of {made.read:,}, {result.flipped:,} decided otherwise{left_out}"
+    return Check(name, made.decided == made.read > 0, told)
 
 
 def swapped_while_events_flowed(

@@ -9,14 +9,9 @@ from stream_features.sharing import is_sub_key, sub_keys
 from stream_features.spec import Spec
 from stream_features.state import CUTOVER_KEY
 from stream_features.store import states_of, stored_of
-from streamscore.decided.decisions_log import Stack, decisions_log
+from streamscore.decided.decisions_log import Stack
 from streamscore.decided.stored import Decided as Stored
 from streamscore.demo.summary import Decided
-
-
-def decisions(stack: Stack) -> dict[str, Decided]:
-    """Every decision by event id; label stubs (a label whose event was never scored here) are left out."""
-    return {one.id: _decided(one) for one in decisions_log(stack)}
 
 
 def state_blobs(stack: Stack, spec: Spec) -> dict[str, bytes]:
@@ -58,7 +53,8 @@ def _scan(stack: Stack, table: str) -> Iterator[dict[str, Any]]:
         yield from page["Items"]
 
 
-def _decided(one: Stored) -> Decided:
+def decided_of(one: Stored) -> Decided:
+    """What the summary needs of a decision."""
     return Decided(
         id=one.id,
         decision=one.action,

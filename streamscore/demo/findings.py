@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from time import time
 
 import msgspec
 import numpy as np
@@ -12,33 +11,45 @@ from common.errors import InvalidInputError
 from stream_features.spec import Spec
 from streamscore import monitoring
 from streamscore.backtest.again import Redecider
+from streamscore.backtest.result import Labels
 from streamscore.decided.decisions_log import Stack, decisions_log
 from streamscore.decided.stored import Decided as Stored
 from streamscore.demo import checks, contents
 from streamscore.demo.checks import Check, Vectors
 from streamscore.demo.life import Lived
 from streamscore.demo.material import Material
-from streamscore.demo.summary import Cost, Decided, Drift, Life, Summary, latency_of, performance_of
-from streamscore.producer.stream import Sent
+from streamscore.demo.summary import (
+    Cost,
+    Decided,
+    Drift,
+    Life,
+    Ranked,
+    Summary,
+    latency_of,
+    performance_of,
+)
 from streamscore.promotion import examined
 
 WINDOW = timedelta(minutes=5)
 
 
-def gather(stack: Stack, spec: Spec, prepared: Material, sent: Sent, began: datetime) -> Summary:
-    """Everything there is to say after a replay that began then and is worked off."""
-    decided = contents.decisions(stack)
+def gather(stack: Stack, spec: Spec, prepared: Material, lived: Lived) -> Summary:
+    """Everything there is to say after a replay that is worked off."""
+    recorded = list(decisions_log(stack))
+    decided = {one.id: contents.decided_of(one) for one in recorded}
     vectors = served_vectors(spec, prepared, decided)
-    summary = numbers(stack, decided, began)
+    summary = numbers(stack, decided, lived.began)
     return msgspec.structs.replace(
         summary,
         checks=(
-            _decided_once(stack, prepared, decided, began),
+            _decided_once(stack, prepared, decided, lived.began),
             checks.state_equals_backfill(_expected_states(prepared), contents.state_blobs(stack, spec)),
             checks.vectors_equal_backfill(vectors),
+            *_life_checks(stack, recorded, lived),
         ),
-        events={"of history": prepared.history, "live": sent.events, "labels": sent.labels},
+        events={"of history": prepared.history, "live": lived.sent.events, "labels": lived.sent.labels},
         parity=tuple(checks.parity_by_feature(vectors)),
+        life=_life(recorded, lived),
     )
 
 
@@ -58,22 +69,33 @@ def numbers(stack: Stack, decided: Mapping[str, Decided], began: datetime) -> Su
     )
 
 
-def with_life(stack: Stack, summary: Summary, lived: Lived) -> Summary:
-    """The same with what became of champion and challenger."""
-    recorded = list(decisions_log(stack))
-    shadow = [one for one in recorded if one.decision.challenger is not None]
-    found = (
+def _life_checks(stack: Stack, recorded: Sequence[Stored], lived: Lived) -> tuple[Check, ...]:
+    return (
         checks.refused_by_the_gate([check.name for check in lived.refused]),
+        checks.backtested(lived.backtest),
+        checks.promoted(
+            [check.name for check in lived.gate if not check.held],
+            lived.promotion,
+            lived.enough,
+            "; ".join(f"{check.name} {check.seen}" for check in lived.gate),
+        ),
         checks.swapped_while_events_flowed(
             [(model, _who(recorded, *when)) for model, when in lived.phases()],
             sum(one.decision.model is None for one in recorded),
         ),
-        checks.shadow_equals_backtest(*_made_again(stack, lived.challenger, shadow)),
+        checks.shadow_equals_backtest(*_made_again(stack, lived.challenger, _in_shadow(recorded))),
     )
-    challenger = examined.candidate(stack, lived.challenger)
-    by = Counter(one.decision.model for one in recorded)
+
+
+def _in_shadow(recorded: Sequence[Stored]) -> list[Stored]:
+    return [one for one in recorded if one.decision.challenger is not None]
+
+
+def _life(recorded: Sequence[Stored], lived: Lived) -> Life:
+    """What became of champion and challenger."""
+    by, shadow = Counter(one.decision.model for one in recorded), _in_shadow(recorded)
     would = [one.decision.challenger.decision for one in shadow if one.decision.challenger]
-    life = Life(
+    return Life(
         champion=lived.champion,
         challenger=lived.challenger,
         by_champion=by[lived.champion],
@@ -82,9 +104,16 @@ def with_life(stack: Stack, summary: Summary, lived: Lived) -> Summary:
         flips=sum(one.action != action for one, action in zip(shadow, would, strict=True)),
         alerts=sum(one.action != "approve" for one in shadow),
         challenger_alerts=sum(action != "approve" for action in would),
-        gate=tuple(examined.against_champion(stack, challenger, int(time() * 1000))),
+        gate=tuple(lived.gate),
+        forced=lived.promotion.forced if lived.promotion else (),
+        reason=lived.promotion.reason if lived.promotion else "",
+        backtest=_ranked(lived.backtest.labels) if lived.backtest else None,
     )
-    return msgspec.structs.replace(summary, checks=(*summary.checks, *found), life=life)
+
+
+def _ranked(labels: Labels) -> Ranked:
+    before, after = ((side.roc_auc, side.average_precision) for side in (labels.before, labels.after))
+    return Ranked(labels.matured, labels.positives, before, after)
 
 
 def _who(recorded: Sequence[Stored], since_ms: int, until_ms: float) -> Counter[str | None]:

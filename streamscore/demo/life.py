@@ -1,30 +1,58 @@
-"""A model's life while events flow: in shadow, refused by the gate, promoted all the same, rolled back."""
+"""A model's life while events flow: trained, registered, put in shadow, refused for want of labels, tried on
+what was decided, promoted once labels have matured, rolled back.
+"""
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
 
-import msgspec
-
-from scoring.pointers import CHALLENGER
-from stream_features.spec import Spec
+from scoring.pointers import CHALLENGER, Pointer
+from streamscore.backtest.backtest import backtest
+from streamscore.backtest.result import Result
+from streamscore.backtest.stack import known_of
+from streamscore.decided.decisions_log import decisions_log
+from streamscore.demo.flow import Flow
 from streamscore.local.overlay import POINTERS_REREAD_S
 from streamscore.local.stack import Stack
-from streamscore.producer.stream import Pace, Record, Sent, put
-from streamscore.progress import Step
+from streamscore.producer.stream import Sent
 from streamscore.promotion import examined
+from streamscore.promotion.examined import Candidate
 from streamscore.promotion.gate import Check
-from streamscore.training import pointers
+from streamscore.training import bundles, pointers
 
 FOLLOWED_S = POINTERS_REREAD_S + 1.0
 """After so long every function that is invoked has read the pointers again."""
-PARTS = (0.15, 0.3, 0.1, 0.3)
-"""Of the live events: before the promotion; until it is followed; with the challenger as champion; until the
-rollback is followed. The rest is decided by the first champion again.
-"""
-_DECIDED_WITHIN_S, _LOOK_S = 60.0, 0.1
+LABELS_MORE = 1.2
+"""So many times the matured labels that the gate asks for are waited for."""
+FORCED = "demo: its events end before labels enough are known, so the gate is passed by hand"
+OVERRULED = "demo: a rollback is to be seen, whatever the gate says"
+
+
+class Plan(NamedTuple):
+    """How many events flow during each part; the rest comes after them, decided by the first champion again.
+
+    `enough` is whether labels enough mature before the promotion for the gate to compare the two.
+    """
+
+    training: int
+    shadow: int
+    promotion: int
+    reign: int
+    rollback: int
+    enough: bool
+
+    @classmethod
+    def of(cls, events: int, matured: int | None) -> "Plan":
+        """For so many live events; labels are enough once the first `matured` have flowed (None: never)."""
+        before = matured or round(0.4 * events)
+        left = events - before
+        promotion, reign, rollback = (max(1, round(left * share)) for share in (0.5, 0.06, 0.36))
+        training = max(1, before // 4)
+        return cls(training, before - training, promotion, reign, rollback, matured is not None)
 
 
 @dataclass
@@ -32,9 +60,13 @@ class Lived:
     """What was done, and when (epoch ms): decisions made between `followed` moments are of one model."""
 
     champion: str
-    challenger: str
+    challenger: str = ""
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    enough: bool = False
     refused: list[Check] = field(default_factory=list)
+    backtest: Result | None = None
+    gate: list[Check] = field(default_factory=list)
+    promotion: Pointer | None = None
     promoted_ms: int = 0
     promotion_followed_ms: int = 0
     rolled_back_ms: int = 0
@@ -50,86 +82,62 @@ class Lived:
         ]
 
 
-def introduce(stack: Stack, champion: str, challenger: str) -> None:
-    """Promote the first through the gate, and put the second in shadow."""
-    ssm, prefix = stack.client("ssm"), stack.outputs["PointerPrefix"]
-    first, second = (examined.candidate(stack, version) for version in (champion, challenger))
-    checks = examined.without_traffic(stack, first)
-    failed = tuple(check.name for check in checks if not check.held)
-    pointers.promote(ssm, prefix, first.version, "demo: the first", failed)
-    pointers.point(ssm, prefix, second.version, "demo: in shadow", CHALLENGER)
+def first_champion(stack: Stack, bundle: Path) -> str:
+    """Register a bundle and promote it through the gate, which has nothing to compare it with."""
+    first = _registered(stack, bundle)
+    failed = _failed(examined.without_traffic(stack, first))
+    pointers.promote(stack.client("ssm"), _prefix(stack), first.version, "demo: the first", failed)
+    return first.version.version
 
 
-@dataclass
-class Stream:
-    """The live records, put a part at a time."""
-
-    stack: Stack
-    spec: Spec
-    records: Iterator[Record]
-    pace: Pace
-    step: Step
-    sent: Sent = field(default_factory=Sent)
-
-    def put(self, events: int | None = None) -> None:
-        """Put the next `events` events and the labels among them, and return once the last one is decided;
-        without a number put all that are left, and do not wait.
-        """
-        kinesis, arn = self.stack.client("kinesis"), self.stack.outputs["EventsStreamArn"]
-        some = self.records if events is None else self._next(events)
-        done = put(kinesis, arn, some, self.pace, self.step)
-        self.sent.events += done.events
-        self.sent.labels += done.labels
-        if isinstance(some, list):
-            self._wait_for(some[-1:])
-
-    def _next(self, events: int) -> list[Record]:
-        """Up to and with so many events."""
-        some: list[Record] = []
-        for record in self.records if events else ():
-            some.append(record)
-            events -= not record.is_label
-            if not events:
-                break
-        return some
-
-    def _wait_for(self, events: Sequence[Record]) -> None:
-        """Until these are decided; the checks will tell if they never are."""
-        db, table = self.stack.client("dynamodb"), self.stack.outputs["DecisionsTableName"]
-        deadline_s = time.monotonic() + _DECIDED_WITHIN_S
-        for event in events:
-            key = {"pk": {"S": str(msgspec.json.decode(event.data)[self.spec.event.id])}}
-            while time.monotonic() < deadline_s:
-                if "scored_at" in db.get_item(TableName=table, Key=key).get("Item", {}):
-                    break
-                time.sleep(_LOOK_S)
-
-
-def live(stack: Stack, stream: Stream, lived: Lived, events: int) -> None:
-    """Everything that happens to the models while `events` events are put."""
-    ssm, prefix = stack.client("ssm"), stack.outputs["PointerPrefix"]
-    parts = [max(1, round(events * part)) for part in PARTS]
-    challenger = examined.candidate(stack, lived.challenger)
-    stream.put(parts[0])
-    lived.refused = [c for c in examined.against_champion(stack, challenger, _now_ms()) if not c.held]
-    names = tuple(check.name for check in lived.refused)
-    lived.promoted_ms = _now_ms()
-    pointers.promote(ssm, prefix, challenger.version, "demo: labels come later", names)
-    lived.promotion_followed_ms = _flow(stream, parts[1])
-    stream.put(parts[2])
+def live(stack: Stack, flow: Flow, lived: Lived, plan: Plan, trained: Callable[[], Path]) -> None:
+    """Everything that happens to the challenger, which `trained` makes, while events flow."""
+    lived.enough = plan.enough
+    with flow.during(plan.training):
+        challenger = _registered(stack, trained())
+        lived.challenger = challenger.version.version
+        ssm, prefix = stack.client("ssm"), _prefix(stack)
+        pointers.point(ssm, prefix, challenger.version, "demo: in shadow", CHALLENGER)
+        lived.refused = [c for c in examined.against_champion(stack, challenger, _now_ms()) if not c.held]
+    with flow.during(plan.shadow):
+        pass  # labels mature
+    with flow.during(plan.promotion):
+        lived.backtest = backtest(decisions_log(stack), known_of(stack), challenger.model)
+        _promote(stack, challenger, lived)
+        time.sleep(FOLLOWED_S)
+    lived.promotion_followed_ms = _now_ms()
+    with flow.during(plan.reign):
+        pass  # it decides
     lived.rolled_back_ms = _now_ms()
-    pointers.back(ssm, prefix, "demo: enough seen")
-    lived.rollback_followed_ms = _flow(stream, parts[3])
-    stream.put()
-    lived.sent = stream.sent
+    with flow.during(plan.rollback):
+        pointers.back(ssm, prefix, "demo: enough seen")
+        time.sleep(FOLLOWED_S)
+    lived.rollback_followed_ms = _now_ms()
+    flow.rest()
+    lived.sent = flow.sent
 
 
-def _flow(stream: Stream, count: int) -> int:
-    """Put records while functions follow a pointer; when all that are invoked from now on have."""
-    until_s = time.monotonic() + FOLLOWED_S
-    stream.put(count)
-    time.sleep(max(0.0, until_s - time.monotonic()))
-    return _now_ms()
+def _promote(stack: Stack, challenger: Candidate, lived: Lived) -> None:
+    """Through the gate; by force, and saying why, only where it refuses."""
+    lived.gate = examined.without_traffic(stack, challenger)
+    lived.gate += examined.against_champion(stack, challenger, _now_ms())
+    failed = _failed(lived.gate)
+    why = (OVERRULED if lived.enough else FORCED) if failed else "demo: the gate let it through"
+    lived.promoted_ms = _now_ms()
+    lived.promotion = pointers.promote(stack.client("ssm"), _prefix(stack), challenger.version, why, failed)
+
+
+def _registered(stack: Stack, bundle: Path) -> Candidate:
+    version = bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], bundle)
+    return examined.candidate(stack, version.version)
+
+
+def _failed(checks: list[Check]) -> tuple[str, ...]:
+    return tuple(check.name for check in checks if not check.held)
+
+
+def _prefix(stack: Stack) -> str:
+    return stack.outputs["PointerPrefix"]
 
 
 def _now_ms() -> int:

@@ -16,6 +16,8 @@ from streamscore.training.backfill import Backfilled
 from streamscore.training.tables import read_events
 
 LABELS_KNOWN_DAYS = 7
+LEFT = 0.15
+"""The least share of the live events that must come after labels matured."""
 WEEK_MS = 7 * simulator.DAY_MS
 EVENTS_A_CUSTOMER_A_DAY = 1.7  # below the simulator's mean of 1.94, so that there are always enough
 
@@ -25,8 +27,8 @@ class Simulated:
     """How much to simulate for a demo."""
 
     live: int = 5_000
-    history_days: int = 56
-    customers: int = 500
+    history_days: int = 70
+    customers: int = 120
     seed: int = 0
 
 
@@ -47,6 +49,19 @@ class Material:
     def history(self) -> int:
         """How many are not."""
         return int((~self.live).sum())
+
+    def matured_after(self, labels: int) -> int | None:
+        """After how many live events so many of their labels are known; None if hardly any come after."""
+        known_after_ms = self.whole.spec.event.label_known_after_ms
+        if known_after_ms is None or self.whole.labels is None:
+            return None
+        live_ms = self.whole.time_ms[self.live]
+        labelled = self.whole.labels.is_not_null().to_numpy()[self.live]
+        known_ms = live_ms[labelled] + known_after_ms
+        if len(known_ms) < labels:
+            return None
+        events = int((live_ms <= known_ms[labels - 1]).sum())
+        return events if events <= (1 - LEFT) * len(live_ms) else None
 
 
 def simulate(size: Simulated, path: Path, today: date) -> None:

@@ -16,7 +16,8 @@ import psutil
 from common.errors import InvalidInputError
 from stream_features.spec import Spec
 from streamscore.demo import checks, findings, life, material
-from streamscore.demo.life import Lived, Stream
+from streamscore.demo.flow import Flow
+from streamscore.demo.life import LABELS_MORE, Lived, Plan
 from streamscore.demo.material import Material
 from streamscore.demo.summary import Summary
 from streamscore.estimate.price_file import PriceTable
@@ -26,11 +27,12 @@ from streamscore.local.stack import Stack
 from streamscore.producer.records import Selection, new_trace, records
 from streamscore.producer.stream import Pace
 from streamscore.progress import Progress, Step
+from streamscore.promotion import examined
 from streamscore.report.content import Report
 from streamscore.report.gather import gather
 from streamscore.training import backfill as backfills
-from streamscore.training import bundles
 from streamscore.training.backfill import Backfilled, backfill
+from streamscore.training.estimators import estimator
 from streamscore.training.final_states import final_states
 from streamscore.training.load_state import load
 from streamscore.training.split import DAY_MS, Windows
@@ -39,9 +41,12 @@ from streamscore.training.train import Recipe, train
 
 TRAINED_ON = Windows(train_ms=28 * DAY_MS)
 """A demo's week has few frauds."""
-CHAMPION = Recipe(windows=TRAINED_ON)
-CHALLENGER = Recipe(windows=TRAINED_ON, positive_weight=None)
-"""The same forest, but for the weight of a fraud: both classes weigh the same."""
+FEATURES = "features.parquet"
+CHAMPION = Recipe(
+    windows=TRAINED_ON, estimator=estimator("sklearn.linear_model.LogisticRegression", '{"max_iter": 1000}')
+)
+CHALLENGER = Recipe(windows=TRAINED_ON)
+"""What a team begins with, and what it tries next: a forest on the same data."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,8 @@ def run(options: Options, progress: Progress) -> Outcome:
             stack = local.up(options.root, spec=options.spec_path, port=options.port, detached=options.keep)
         ending.callback(local.down, options.root)
         prepared = _prepare(options, steps)
-        lived = _load_and_introduce(stack, options, prepared, steps)
+        _load_and_train(stack, options, prepared, steps)
+        lived = _introduce(stack, options, steps)
         summary = _replay(stack, options, prepared, lived, steps)
         since = lived.began - findings.WINDOW
         with steps("Gather the report"):
@@ -142,45 +148,47 @@ def _backfill(spec: Spec, path: Path, steps: Steps) -> Backfilled:
     return whole
 
 
-def _load_and_introduce(stack: Stack, options: Options, prepared: Material, steps: Steps) -> Lived:
-    """History into the state table, and two models trained on the labels known when it ends."""
+def _load_and_train(stack: Stack, options: Options, prepared: Material, steps: Steps) -> None:
+    """History into the state table, and a model trained on the labels known when it ends."""
     with steps("Load history into the state", "entities") as step:
         load(stack, final_states(options.spec, prepared.path, prepared.moment_ms), advance=step.advance)
-    features = options.folder / "features.parquet"
-    with steps("Train champion and challenger") as step:
+    with steps("Train a first model") as step:
         known_ms = prepared.moment_ms - (options.spec.event.label_known_after_ms or 0)
         frame = backfills.to_frame(prepared.whole).filter(pl.Series(prepared.whole.time_ms <= known_ms))
-        frame.write_parquet(features)
-        made = [
-            train(features, options.spec, options.folder / folder, recipe)
-            for folder, recipe in (("bundle", CHAMPION), ("challenger", CHALLENGER))
-        ]
-        versions = [trained.bundle.version for trained in made]
-        step.note(f"{' and '.join(versions)} on {made[0].rows:,} events")
-    with steps("Register both, promote one, the other in shadow"):
-        for folder in ("bundle", "challenger"):
-            bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], options.folder / folder)
-        life.introduce(stack, champion=versions[0], challenger=versions[1])
-    return Lived(champion=versions[0], challenger=versions[1])
+        frame.write_parquet(options.folder / FEATURES)
+        trained = train(options.folder / FEATURES, options.spec, options.folder / "bundle", CHAMPION)
+        step.note(f"{trained.bundle.version} on {trained.rows:,} events")
+
+
+def _introduce(stack: Stack, options: Options, steps: Steps) -> Lived:
+    with steps("Register and promote it"):
+        return Lived(champion=life.first_champion(stack, options.folder / "bundle"))
+
+
+def _train_challenger(options: Options) -> Path:
+    folder = options.folder / "challenger"
+    train(options.folder / FEATURES, options.spec, folder, CHALLENGER)
+    return folder
 
 
 def _replay(stack: Stack, options: Options, prepared: Material, lived: Lived, steps: Steps) -> Summary:
     with steps("Start the mappings"):
         stack.start()
-    with steps("Put the live stream; promote, roll back", "records") as step:
+    with steps("Put the live stream; a model's life meanwhile", "records") as step:
         some = records(
             options.spec,
             read_events(prepared.path, options.spec),
             Selection(since_ms=prepared.moment_ms),
             new_trace,
         )
-        stream = Stream(stack, options.spec, some, Pace(rate=options.rate), step)
-        life.live(stack, stream, lived, int(prepared.live.sum()))
+        flow = Flow(stack, options.spec, some, Pace(rate=options.rate), step)
+        asked = examined.policy(stack).gate.matured_labels
+        plan = Plan.of(int(prepared.live.sum()), prepared.matured_after(round(LABELS_MORE * asked)))
+        life.live(stack, flow, lived, plan, lambda: _train_challenger(options))
     with steps("Wait for every decision"):
         stack.drain(timeout_s=900)  # a slow machine works off a large file long after it is put
     with steps("Check and sum up"):
-        summary = findings.gather(stack, options.spec, prepared, lived.sent, lived.began)
-        return findings.with_life(stack, summary, lived)
+        return findings.gather(stack, options.spec, prepared, lived)
 
 
 def _processes(stack: Stack) -> dict[ProcessIdentity, str]:

@@ -56,9 +56,21 @@ class Cost(msgspec.Struct, frozen=True):
     by_function: dict[str, float]
 
 
+class Ranked(msgspec.Struct, frozen=True):
+    """How champion and challenger rank the same matured labels: ROC AUC and average precision of each, None
+    where labels are of one kind.
+    """
+
+    labels: int
+    positives: int
+    champion: tuple[float | None, float | None]
+    challenger: tuple[float | None, float | None]
+
+
 class Life(msgspec.Struct, frozen=True):
     """What became of champion and challenger: decisions by each, and how the challenger's, in shadow, compare
-    with what was decided. `gate` is what the gate says of the challenger once labels came.
+    with what was decided. `gate` is what the gate said of the challenger when it was promoted, `forced` which
+    of its checks were overruled, and `reason` why; `backtest` is how both ranked matured labels by then.
     """
 
     champion: str
@@ -70,6 +82,9 @@ class Life(msgspec.Struct, frozen=True):
     alerts: int
     challenger_alerts: int
     gate: tuple[GateCheck, ...]
+    forced: tuple[str, ...]
+    reason: str
+    backtest: Ranked | None
 
 
 class Summary(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from streamscore.demo.summary import Life, Summary
+from streamscore.demo.summary import Life, Ranked, Summary
 
 WIDTH = 26
 MOST_DRIFTED = 3
@@ -40,9 +40,20 @@ def _life(life: Life) -> Iterator[str]:
         f"{life.shadowed:,} it would have flipped {life.flips:,} ({share:.1%}), "
         f"{life.challenger_alerts:,} alerts for {life.alerts:,}",
     )
-    failed = [check.name for check in life.gate if not check.held]
-    verdict = f"refuses the challenger ({', '.join(failed)})" if failed else "lets the challenger through"
-    yield _line("gate, with labels", f"{verdict}: {'; '.join(f'{c.name} {c.seen}' for c in life.gate)}")
+    if life.backtest:
+        yield _line("on matured labels", _ranked(life.backtest))
+    yield _line("promoted", f"by force ({life.reason})" if life.forced else "by the gate")
+
+
+def _ranked(found: Ranked) -> str:
+    counts = f"{found.labels:,}, {found.positives:,} positive"
+    if None in (*found.champion, *found.challenger):
+        return f"{counts}: too few to rank"
+    champion, challenger = (
+        f"ROC AUC {roc_auc:.3f}, average precision {average_precision:.3f}"
+        for roc_auc, average_precision in (found.champion, found.challenger)
+    )
+    return f"{counts}: challenger {challenger}; champion {champion}"
 
 
 def _line(name: str, value: str) -> str:

@@ -48,7 +48,7 @@ def check(workload: Workload, sums: Sums, prices: Mapping[str, Price] = METERED)
     usd_a_request = METERED["lambda_requests"].usd
     invocations = sums.get(("stream_features", "LambdaRequestsCostUSD"), 0.0) / usd_a_request
     if not events or not invocations:
-        raise InvalidInputError("no event was applied in that time; put some, or look further back (--hours)")
+        raise InvalidInputError("no event was applied in that time; put some, or look further back (--since)")
     flagged = _sum(sums, "DecisionsReviewed") + _sum(sums, "DecisionsBlocked")
     batch = min(500.0, max(1.0, (events + labels) / invocations))
     seen = replace(

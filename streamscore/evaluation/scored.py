@@ -16,10 +16,11 @@ from scoring.model import Model
 from scoring.policy import Policy
 from stream_features.spec import Spec
 from streamscore.evaluation.cards import unknown
-from streamscore.evaluation.evaluate import Evaluation, Reference, compare, measures
+from streamscore.evaluation.evaluate import compare, measures
+from streamscore.evaluation.measured import Evaluation, Reference
 from streamscore.evaluation.rows import Labels, Rows
+from streamscore.moments import rfc3339
 from streamscore.training import bundles as folders
-from streamscore.training.contents import iso
 from streamscore.training.labelled import Table, read_table
 from streamscore.training.split import DAY_MS, Windows
 from streamscore.training.train import Recipe, Trained, train
@@ -105,7 +106,7 @@ def score(folder: Path, path: Path, spec: Spec, asked: Asked) -> Scored:
     mask = (table.times >= since_ms) & (table.times < (asked.until_ms or np.iinfo(np.int64).max))
     if not mask.any():
         raise InvalidInputError(
-            f"{path}: has no labelled row since {iso(since_ms)}, where the bundle's training ends"
+            f"{path}: has no labelled row since {rfc3339(since_ms)}, where the bundle's training ends"
             if asked.since_ms is None
             else f"{path}: has no labelled row in the time asked for"
         )
@@ -137,8 +138,8 @@ def _evaluation(scored: Scored, policy: Policy, asked: Asked, rows: Rows, fresh:
         version=bundle.version,
         estimator=bundle.estimator,
         protocol=None,
-        since=iso(int(times.min())),
-        until=iso(int(times.max()) + 1),
+        since=rfc3339(int(times.min())),
+        until=rfc3339(int(times.max()) + 1),
         rows=len(rows.labels),
         positives=int(rows.labels.sum()),
         days=len(np.unique(rows.days)),
@@ -174,8 +175,8 @@ def _refuse_other_training(folder: Path, bundle: Bundle, start_ms: int) -> None:
     ):
         span = "an unknown time" if bundle.train is None else f"{bundle.train.since} to {bundle.train.until}"
         raise InvalidInputError(
-            f"{folder}: was trained on {span}, the protocol trains on {iso(start_ms)} to "
-            f"{iso(start_ms + WEEK_MS)}; give a folder that is not there yet, to train the default forest"
+            f"{folder}: was trained on {span}, the protocol trains on {rfc3339(start_ms)} to "
+            f"{rfc3339(start_ms + WEEK_MS)}; give a folder that is not there yet, to train the default forest"
         )
 
 

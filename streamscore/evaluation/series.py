@@ -1,33 +1,14 @@
 """An evaluation's curves as lists of numbers, for plots and for other programs."""
 
-import msgspec
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
+from streamscore.evaluation.measured import Reliability, Series
 from streamscore.evaluation.rows import Labels, Scores
 
 CURVE_POINTS = 200
 BINS = 10
 HISTOGRAM_BINS = 50
-
-
-class Reliability(msgspec.Struct, frozen=True):
-    """Rows of neighbouring scores: their mean score, the share of positives among them, how many they are."""
-
-    predicted: float
-    observed: float
-    rows: int
-
-
-class Series(msgspec.Struct, frozen=True, kw_only=True):
-    """Precision over recall; reliability in bins of as many rows; scores by label on even bins of [0, 1]."""
-
-    recall: list[float]
-    precision: list[float]
-    calibration: list[Reliability]
-    histogram_edges: list[float]
-    negatives: list[int]
-    positives: list[int]
 
 
 def series(scores: Scores, labels: Labels) -> Series:

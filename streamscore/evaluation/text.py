@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from scoring.bundle import Thresholds
-from streamscore.evaluation.evaluate import Evaluation, Level, Value, levels
+from streamscore.evaluation.evaluate import levels
+from streamscore.evaluation.measured import Evaluation, Level, Value
 from streamscore.evaluation.rows import Rows
 
 

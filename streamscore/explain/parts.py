@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stream_features.any_order import History
-from stream_features.blob import NEVER
 from stream_features.columns import NULL
 from stream_features.layout import Use
 from stream_features.looking_back import View
 from stream_features.ops import OPS
+from stream_features.states import NEVER
 from stream_features.tiles import grain_ms
 from streamscore.explain.found import Edge, FeatureValue, Parts, Value
 

@@ -32,7 +32,7 @@ from streamscore.local.poller import Poller
 from streamscore.local.runtime_host import PayloadTooLargeError, RuntimeHost, ThrottledError
 from streamscore.local.streams import Stream, open_stream
 from streamscore.local.template import read_template
-from streamscore.publication import publish_spec
+from streamscore.publication import publish_shipped_policy, publish_spec
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     clients: Clients = cache(lambda service: client(service, emulator.endpoint))
     deployed = deploy(clients, options.name, Path(options.template), f"{hub.url}/invoke", options.shards)
     publish_spec(clients("s3"), deployed.outputs["DataBucketName"], spec)
+    if (ships := state_dir / "code/policy.toml").is_file():
+        publish_shipped_policy(clients("s3"), deployed.outputs["DataBucketName"], ships)
     metrics = MetricPublisher(clients("cloudwatch"))
     exits.callback(metrics.close)
     lambdas = LambdaMetrics(clients("cloudwatch"))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import emulator_kinesis  # beside this script
-from ministack.app import main
+from ministack import app
 from ministack.services import cloudwatch, dynamodb, kinesis, lambda_svc
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # the project: not installed in this environment
@@ -29,6 +29,7 @@ from streamscore.local.emulator_speed import (
     read_statements_once,
     size_and_check_quickly,
 )
+from streamscore.local.emulator_trail import Trail
 
 Reply = tuple[int, dict[str, str], bytes]
 
@@ -256,4 +257,5 @@ if __name__ == "__main__":
         leave_lambdas_metrics_to_the_host()
     if os.environ.get("STREAMSCORE_BELL"):
         ring_when_streams_change(os.environ["STREAMSCORE_BELL"])
-    main()
+    app._maybe_record_cloudtrail = Trail(Path("calls.jsonl")).record  # it is told of every request
+    app.main()

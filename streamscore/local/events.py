@@ -6,6 +6,7 @@ from typing import Any
 
 from streamscore.local.delivery import Deliver, GiveUp
 from streamscore.local.mapping import Mapping
+from streamscore.moments import rfc3339
 
 
 def event_bytes(mapping: Mapping, shard_id: str, delivered: Deliver) -> bytes:
@@ -43,13 +44,13 @@ def failure_record(mapping: Mapping, shard_id: str, given_up: GiveUp, request_id
         },
         **_response(given_up),
         "version": "1.0",
-        "timestamp": _millisecond(now_ms),
+        "timestamp": rfc3339(now_ms),
         kind: {
             "shardId": shard_id,
             "startSequenceNumber": first.sequence,
             "endSequenceNumber": last.sequence,
-            "approximateArrivalOfFirstRecord": _millisecond(first.arrival_ms),
-            "approximateArrivalOfLastRecord": _millisecond(last.arrival_ms),
+            "approximateArrivalOfFirstRecord": rfc3339(first.arrival_ms),
+            "approximateArrivalOfLastRecord": rfc3339(last.arrival_ms),
             "batchSize": len(given_up.records),
             "streamArn": mapping.source_arn,
         },
@@ -74,7 +75,3 @@ def failure_key(mapping: Mapping, shard_id: str, request_id: str, now_ms: int) -
 
 def _second(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _millisecond(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

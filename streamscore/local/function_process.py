@@ -229,7 +229,8 @@ def environment(function: Function, site: Site) -> dict[str, str]:
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_REGION": site.region,
         "AWS_DEFAULT_REGION": site.region,
-        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_ACCESS_KEY_ID": function.log_name
+        or function.name,  # the emulator's trail tells them apart by it
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_ENDPOINT_URL": site.endpoint,
         "POWERTOOLS_TRACE_DISABLED": "true",  # that is common/tracing.py's work

@@ -1,15 +1,17 @@
 """What a stack served and still knows: decisions, the specs they were made with, entities' stored state."""
 
+import json
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from http import HTTPStatus
+from typing import Any, NamedTuple
 
 import numpy as np
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from common.dynamodb import RESERVE_MS, DynamoDB
-from common.errors import InvalidInputError
+from common.errors import InvalidInputError, TransientError
 from stream_features.blob import decode
 from stream_features.columns import Ints
 from stream_features.layout import layouts
@@ -22,6 +24,7 @@ from streamscore.decided.stored import Decided
 from streamscore.room_client import RoomClient
 
 PATIENCE_S = 60
+_GET = {"http": {"method": "GET"}}
 NO_SHARD = -1  # every watermark is another shard's
 
 
@@ -82,18 +85,33 @@ def specs(stack: Stack, shas: Iterable[str]) -> dict[str, Spec]:
 
 
 def running_spec(stack: Stack) -> Spec:
-    """The spec that the stack was last deployed with; InvalidInputError if it has published none."""
-    pages = (
-        stack.client("s3")
-        .get_paginator("list_objects_v2")
-        .paginate(Bucket=stack.outputs["DataBucketName"], Prefix="specs/")
-    )
-    published = [entry for page in pages for entry in page.get("Contents", ())]
-    newest = max(published, key=lambda entry: entry["LastModified"], default=None)
-    spec = _spec(stack, newest["Key"]) if newest else None
+    """The spec that the stack's functions serve, by their own word: what was published last may not be
+    deployed yet, or its deployment may have failed.
+
+    TransientError if they do not answer, InvalidInputError if their spec is not published.
+    """
+    sha = _health(stack)["spec"]
+    spec = _spec(stack, f"specs/{sha}.json")
     if spec is None:
-        raise InvalidInputError("the stack has published no spec; name the one it runs with by --spec")
+        raise InvalidInputError(
+            f"the stack serves the spec {sha[:16]}, which is not published: run `streamscore publish` with "
+            "its features.toml (--spec)"
+        )
     return spec
+
+
+def _health(stack: Stack) -> dict[str, Any]:
+    """What GET /health answers, asked by a direct invocation: the caller may have no way to the HTTP API."""
+    function, asked = stack.outputs["ScoringApiAliasArn"], {"rawPath": "/health", "requestContext": _GET}
+    try:
+        answer = stack.client("lambda").invoke(FunctionName=function, Payload=json.dumps(asked))
+        reply = json.load(answer["Payload"])
+    except (ClientError, BotoCoreError) as error:
+        raise TransientError(f"{function}, asked which spec it serves: {error}") from error
+    if "FunctionError" in answer or reply["statusCode"] != HTTPStatus.OK:
+        raise TransientError(f"{function}, asked which spec it serves, failed; its log says why: {reply}")
+    told: dict[str, Any] = json.loads(reply["body"])
+    return told
 
 
 def _spec(stack: Stack, key: str) -> Spec | None:

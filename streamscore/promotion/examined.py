@@ -1,6 +1,7 @@
 """A bundle before it becomes a champion or a challenger: found, opened, and put to the gate of its stack."""
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,21 +20,22 @@ from streamscore.decided.decisions_log import Stack, decisions_log
 from streamscore.parity import served
 from streamscore.policies.published import Place, in_use
 from streamscore.promotion import gate
-from streamscore.promotion.gate import Check
+from streamscore.promotion.gate import Check, Load
 from streamscore.training import bundles, pointers
 
 LOOK_BACK_DAYS = 90
 """Decisions of so many days are compared; the log is read no further back."""
 _DAY_MS = 86_400_000
-_TRIES = 200
+_OPENINGS, _ROWS = 3, 200
 
 
 class Candidate(NamedTuple):
-    """A registered bundle, opened, and how large its model is."""
+    """A registered bundle, opened, and its two files."""
 
     version: Version
     model: Model
-    model_bytes: int
+    bundle_json: bytes
+    onnx: bytes
 
 
 def candidate(stack: Stack, version: str) -> Candidate:
@@ -49,7 +51,7 @@ def candidate(stack: Stack, version: str) -> Candidate:
         )
     bundle_json, onnx = found
     model = Model.load(bundle_json, onnx)
-    return Candidate(Version(model.version, sha256(bundle_json)), model, len(onnx))
+    return Candidate(Version(model.version, sha256(bundle_json)), model, bundle_json, onnx)
 
 
 def without_traffic(stack: Stack, asked: Candidate) -> list[Check]:
@@ -58,7 +60,7 @@ def without_traffic(stack: Stack, asked: Candidate) -> list[Check]:
     return [
         gate.conversion(bundle),
         gate.features(bundle, served.running_spec(stack)),
-        gate.budget(asked.model_bytes, row_ms(asked.model), policy(stack).gate),
+        gate.budget(load_of(asked), policy(stack).gate),
     ]
 
 
@@ -96,15 +98,20 @@ def known(stack: Stack) -> Known:
     return Known(lambda sha: served.specs(stack, [sha]).get(sha), lambda _: None, lambda _: None)
 
 
-def row_ms(model: Model) -> float:
-    """CPU time to score one row, in ms: the mean of many after a few."""
-    row = model.medians()[np.newaxis, :]
-    for _ in range(_TRIES // 10):
-        model.scores(row)
+def load_of(asked: Candidate) -> Load:
+    """What it weighs, and what it costs here: the least CPU time of a few openings, the mean of many rows."""
+    row = asked.model.medians()[np.newaxis, :]
+    openings = [cpu_ms(lambda: Model.load(asked.bundle_json, asked.onnx)) for _ in range(_OPENINGS)]
+    cpu_ms(lambda: asked.model.scores(row), _ROWS // 10)  # the first are slower
+    return Load(len(asked.onnx), min(openings), cpu_ms(lambda: asked.model.scores(row), _ROWS))
+
+
+def cpu_ms(work: Callable[[], object], times: int = 1) -> float:
+    """CPU time of this process for a call, the mean of so many, in ms."""
     start_s = time.process_time()
-    for _ in range(_TRIES):
-        model.scores(row)
-    return (time.process_time() - start_s) * 1000 / _TRIES
+    for _ in range(times):
+        work()
+    return (time.process_time() - start_s) * 1000 / times
 
 
 def champion(stack: Stack) -> Pointer | None:

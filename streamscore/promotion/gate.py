@@ -4,6 +4,8 @@ Every check says what it looked at, and for a failure how to mend it. Where ther
 asked that only traffic could tell: the first promotion needs a bundle that holds together.
 """
 
+from typing import NamedTuple
+
 import msgspec
 
 from scoring import bundle as bundles
@@ -33,7 +35,7 @@ def conversion(bundle: Bundle) -> Check:
 
 
 def features(bundle: Bundle, spec: Spec) -> Check:
-    """Whether the deployed spec serves what the model asks for."""
+    """Whether the spec that functions serve has what the model asks for."""
     wrong = bundles.unserved(bundle, spec.feature_names, spec.definition_hashes)
     if not wrong:
         return _check("features", True, f"all {len(bundle.features)} served by spec {spec.sha256[:16]}")
@@ -42,11 +44,26 @@ def features(bundle: Bundle, spec: Spec) -> Check:
     return _check("features", False, seen, mend)
 
 
-def budget(model_bytes: int, row_ms: float, asked: Gate) -> Check:
+class Load(NamedTuple):
+    """What a model is for a function: the size of its graph, CPU time to open it and to score one row."""
+
+    model_bytes: int
+    load_ms: float
+    row_ms: float
+
+
+def budget(load: Load, asked: Gate) -> Check:
     """Whether it is small and quick enough to run on the stream."""
-    held = model_bytes <= asked.model_mb * 1e6 and row_ms <= asked.row_ms
-    seen = f"{model_bytes / 1e6:.3f} MB, {row_ms:.3f} ms CPU a row here"
-    most = f"at most {asked.model_mb:g} MB and {asked.row_ms:g} ms"
+    held = (
+        load.model_bytes <= asked.model_mb * 1e6
+        and load.load_ms <= asked.load_ms
+        and load.row_ms <= asked.row_ms
+    )
+    seen = (
+        f"{load.model_bytes / 1e6:.3f} MB, {load.load_ms:.1f} ms CPU to open it and {load.row_ms:.3f} ms "
+        "a row here"
+    )
+    most = f"at most {asked.model_mb:g} MB, {asked.load_ms:g} ms and {asked.row_ms:g} ms"
     mend = f"{most}: fewer or smaller trees, or another [gate] in policy.toml"
     return _check("budget", held, seen, mend)
 

@@ -7,6 +7,7 @@ from monitor.cost import Cost
 from monitor.fared import Labels
 from monitor.look import Looked
 from streamscore.demo.checks import Check, Parity
+from streamscore.evaluation.measured import Evaluation
 
 
 class Bin(msgspec.Struct, frozen=True):
@@ -122,7 +123,9 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything. Times are RFC 3339, UTC; `checks`, `parity` and `seconds` are a demo's."""
+    """Everything. Times are RFC 3339, UTC; `checks`, `parity` and `seconds` are a demo's; `evaluation` is of
+    labelled rows in a file, not of the stack's decisions.
+    """
 
     stack: str
     since: str
@@ -141,3 +144,4 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...] = ()
     parity: tuple[Parity, ...] = ()
     seconds: dict[str, float] = {}
+    evaluation: Evaluation | None = None

@@ -16,7 +16,14 @@ from markupsafe import Markup
 from streamscore.estimate.bill import bill
 from streamscore.estimate.price_file import PriceTable
 from streamscore.estimate.workload import Workload
-from streamscore.report import calculator, drift_figures, figures, label_figures, parts
+from streamscore.report import (
+    calculator,
+    drift_figures,
+    evaluation_figures,
+    figures,
+    label_figures,
+    parts,
+)
 from streamscore.report.content import Report
 from streamscore.report.verdicts import verdicts
 
@@ -41,6 +48,7 @@ def render(report: Report, title: str, table: PriceTable | None = None) -> str:
         report=report,
         figures=figures,
         drift_figures=drift_figures,
+        evaluation_figures=evaluation_figures,
         label_figures=label_figures,
         number=parts.number,
         verdicts=verdicts(report),

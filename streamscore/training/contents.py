@@ -1,12 +1,12 @@
 """What a bundle says of its features and of the rows it was made from."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 
 from scoring.bundle import Feature, Period
 from stream_features.spec import Spec
+from streamscore.moments import rfc3339
 from streamscore.training.baselines import baseline
 from streamscore.training.labelled import Floats, Table
 
@@ -38,11 +38,8 @@ def _median(column: Floats) -> float | None:
 def period(table: Table, since_ms: int, until_ms: int) -> Period:
     """The rows of a window."""
     return Period(
-        since=iso(since_ms), until=iso(until_ms), rows=len(table.times), positives=int(table.labels.sum())
+        since=rfc3339(since_ms),
+        until=rfc3339(until_ms),
+        rows=len(table.times),
+        positives=int(table.labels.sum()),
     )
-
-
-def iso(time_ms: int) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -19,7 +19,8 @@ from stream_features.spec_model import Field, Spec
 from streamscore.training.sources import refused
 
 _NUMBER = re.compile(r"^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$", re.ASCII)
-_LABELS = {b"true": True, b"false": False, b"1": True, b"0": False, b"1.0": True, b"0.0": False}
+LABEL_TIME = "label_time"
+ANSWERS = {b"true": True, b"false": False, b"1": True, b"0": False, b"1.0": True, b"0.0": False}
 _NEVER_EARLY_MS = 2**53  # a file's rows have no arrival: none is too old or too far ahead
 _COLUMN_TYPES = {
     "decimal": pl.Int64,
@@ -41,7 +42,7 @@ class Refusal:
 
 def decode_rows(frame: pl.DataFrame, spec: Spec) -> tuple[pl.DataFrame, list[Refusal]]:
     """The rows of `frame` (with their ``@line``) as JSON records, decoded; a table and what was refused."""
-    records = ((int(row["@line"]), _record(row, spec)) for row in frame.iter_rows(named=True))
+    records = ((int(row["@line"]), record_of(row, spec)) for row in frame.iter_rows(named=True))
     return _decoded(records, spec)
 
 
@@ -102,13 +103,13 @@ def _schema(spec: Spec) -> dict[str, Any]:
 def _label(data: bytes, name: str) -> bool | None:
     raw = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).get(name)
     text = b"null" if raw is None else bytes(raw)
-    if text != b"null" and text not in _LABELS:
+    if text != b"null" and text not in ANSWERS:
         raise RecordRefusedError("bad_label", f"{name}: expected true or false")
-    return _LABELS.get(text)
+    return ANSWERS.get(text)
 
 
-def _record(row: dict[str, Any], spec: Spec) -> bytes:
-    """The JSON record that a row of a table stands for."""
+def record_of(row: dict[str, Any], spec: Spec) -> bytes:
+    """The JSON record that a row of a table stands for; what is null is left out."""
     record: dict[str, Any] = {}
     fields = spec.fields
     for name, value in row.items():
@@ -119,7 +120,7 @@ def _record(row: dict[str, Any], spec: Spec) -> bytes:
         elif name == spec.event.label:
             record[name] = msgspec.Raw(_answer_json(value))
         else:
-            record[name] = _time_json(value) if name == spec.event.time else _plain(value)
+            record[name] = _time_json(value) if name in {spec.event.time, LABEL_TIME} else _plain(value)
     return msgspec.json.encode(record)
 
 
@@ -162,4 +163,4 @@ def _plain(value: Any) -> Any:
 
 def _answer_json(value: Any) -> bytes:
     text = str(value).lower()
-    return text.encode() if text.encode() in _LABELS else b'"?"'
+    return text.encode() if text.encode() in ANSWERS else b'"?"'

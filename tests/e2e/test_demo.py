@@ -1,29 +1,37 @@
 """A small demo the way a user runs it: a command in a process of its own, in an empty folder."""
 
+import base64
 import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import psutil
 import pytest
 
 from streamscore.local import stack as stacks
+from streamscore.local.function_process import DAEMON
+from tests import least_privilege, left_behind, xray_daemon
+from tests.exercised import BROKEN, CANARIES, exercise
 from tests.reported import data_of
 
 STREAMSCORE = Path(sys.executable).with_name("streamscore")
 SMALL = ["--live", "300", "--customers", "150", "--history-days", "42", "--rate", "1000", "--json"]
+"""Over in a day: no label of its events is known in time for the gate."""
+LONG = ["--live", "1700", "--customers", "10", "--history-days", "100", "--rate", "1000", "--json"]
+"""Two months of few customers: labels mature while events flow."""
 
 pytestmark = pytest.mark.e2e
 
 
-def start_demo(folder: Path, *more: str) -> "subprocess.Popen[str]":
+def start_demo(folder: Path, options: list[str], *more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [str(STREAMSCORE), "demo", *SMALL, *more],
+        [str(STREAMSCORE), "demo", *options, *more],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -62,28 +70,32 @@ def finished(demo: "subprocess.Popen[str]") -> dict[str, Any]:
 def test_a_killed_demo_takes_its_stack_along_and_the_next_one_holds_every_check(
     tmp_path: Path, wait_until: Callable[..., None]
 ) -> None:
-    with start_demo(tmp_path) as demo:
+    with start_demo(tmp_path, SMALL) as demo:
         wait_for_step(demo, "Start the mappings")
         demo.kill()
     wait_until(lambda: not processes_of(tmp_path), "the killed demo's processes have ended")
 
-    summary = finished(start_demo(tmp_path))
+    summary = finished(start_demo(tmp_path, LONG))
 
     assert [(check["name"], check["held"]) for check in summary["checks"]] == [
         ("every event decided exactly once", True),
         ("state equal to a backfill's", True),
         ("served vectors bit-equal to backfilled ones", True),
         ("challenger without labels refused by the gate", True),
+        ("challenger tried on all that was decided", True),
+        ("challenger promoted, and why is kept", True),
         ("models swapped while events flow", True),
         ("challenger in shadow equal to its backtest", True),
         ("no process left", True),
     ]
-    assert summary["events"]["live"] == sum(summary["decisions"].values()) == 300
-    assert summary["performance"]["labelled"] == 300
+    assert summary["events"]["live"] == sum(summary["decisions"].values()) == 1700
+    assert summary["performance"]["labelled"] == 1700
     life = summary["life"]
-    assert life["by_champion"] + life["by_challenger"] == 300
+    assert life["by_champion"] + life["by_challenger"] == 1700
     assert min(life["by_challenger"], life["shadowed"]) > 0
-    assert "coverage" in [check["name"] for check in life["gate"]]
+    assert {check["name"]: check["held"] for check in life["gate"]}["coverage"]
+    assert life["backtest"]["labels"] >= 1000
+    assert life["backtest"]["positives"] > 0
     assert summary["latency"]["p50_ms"] > 0
     assert summary["cost"]["usd_per_million_decisions"] > 0
     assert summary["drift"][0]["name"] == "score"
@@ -97,7 +109,7 @@ def test_a_killed_demo_takes_its_stack_along_and_the_next_one_holds_every_check(
     ("step", "number"), [("Bring up the stack", signal.SIGINT), ("Start the mappings", signal.SIGTERM)]
 )
 def test_an_interrupted_demo_leaves_no_process(tmp_path: Path, step: str, number: signal.Signals) -> None:
-    with start_demo(tmp_path) as demo:
+    with start_demo(tmp_path, SMALL) as demo:
         wait_for_step(demo, step)
         assert processes_of(tmp_path)
         demo.send_signal(number)
@@ -108,31 +120,49 @@ def test_an_interrupted_demo_leaves_no_process(tmp_path: Path, step: str, number
     assert processes_of(tmp_path) == []
 
 
-def test_a_kept_stack_answers_commands_and_repeated_events_change_nothing(tmp_path: Path) -> None:
-    def streamscore(*arguments: str) -> str:
+class Kept(NamedTuple):
+    """A demo's stack that goes on, what the demo found, and an X-Ray daemon that its functions know."""
+
+    folder: Path
+    summary: dict[str, Any]
+    daemon: xray_daemon.Daemon
+
+    def streamscore(self, *arguments: str) -> str:
+        """A command's output."""
         done = subprocess.run(
-            [str(STREAMSCORE), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+            [str(STREAMSCORE), *arguments], cwd=self.folder, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{arguments}: {done.stderr}{done.stdout}"
         return done.stdout
 
-    summary = finished(start_demo(tmp_path, "--keep"))
-    try:
-        events = ".local/demo/events.parquet"
-        sent = json.loads(streamscore("put", events, "--json", "--since", last_day(tmp_path / events)))
-        stacks.load(tmp_path).drain()
-        parity = json.loads(streamscore("parity", events, "--json"))
-        report = json.loads(streamscore("report", "-o", "page.html", "--json"))
-        drift, cost = (json.loads(streamscore(command, "--json")) for command in ("drift", "cost"))
-    finally:
-        streamscore("local", "down")
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    folder = tmp_path_factory.mktemp("kept")
+    with xray_daemon.listening() as daemon:
+        demo = start_demo(folder, "--keep", environ={DAEMON: daemon.address})
+        made = Kept(folder, finished(demo), daemon)
+        try:
+            yield made
+        finally:
+            made.streamscore("local", "down")
+    assert processes_of(folder) == []
+
+
+def test_a_kept_stack_answers_commands_and_repeated_events_change_nothing(kept: Kept) -> None:
+    events = ".local/demo/events.parquet"
+    sent = json.loads(kept.streamscore("put", events, "--json", "--since", last_day(kept.folder / events)))
+    stacks.load(kept.folder).drain()
+    parity = json.loads(kept.streamscore("parity", events, "--json"))
+    report = json.loads(kept.streamscore("report", "-o", "page.html", "--json"))
+    drift, cost = (json.loads(kept.streamscore(command, "--json")) for command in ("drift", "cost"))
 
     assert sent["events"] > 0
     assert parity["held"]
     assert parity["compared"] == parity["equal"] == 300
-    page = (tmp_path / "page.html").read_text()
+    page = (kept.folder / "page.html").read_text()
     assert data_of(page) == report
-    assert sum(one["approve"] for one in report["traffic"]["bins"]) == summary["decisions"]["approve"]
+    assert sum(one["approve"] for one in report["traffic"]["bins"]) == kept.summary["decisions"]["approve"]
     assert {one["count"] for one in report["agree"][:4]} == {300}
     compared, verdict = drift["champion"]["whole"]["comparison"], drift["champion"]["verdict"]
     assert compared == report["drift"]["champion"]["whole"]["comparison"]
@@ -142,7 +172,45 @@ def test_a_kept_stack_answers_commands_and_repeated_events_change_nothing(tmp_pa
     assert {name: cost[name] for name in report["cost"]} == report["cost"]
     for usd in (cost["total_usd"], *cost["by_component_usd"].values()):
         assert f">{usd:,.8f}<" in page
-    assert processes_of(tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def asked_of(kept: Kept) -> Kept:
+    """The kept stack after everything was asked of it; its daemon has heard of that and nothing else."""
+    kept.daemon.skip()
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    exercise(stacks.load(kept.folder), kept.folder, now, kept.streamscore)
+    return kept
+
+
+def test_a_function_may_do_what_it_did_and_nothing_else(asked_of: Kept) -> None:
+    stack = stacks.load(asked_of.folder)
+    ids = least_privilege.physical_ids(stack.client("cloudformation"), stack.name)
+    granted = least_privilege.grants(stack.name, ids)
+    made = least_privilege.calls(stack.state_dir / "emulator/calls.jsonl")
+    assert least_privilege.not_granted(granted, made) == set()
+    unused = least_privilege.unused(granted, made)
+    assert {grant for grant in unused if not least_privilege.is_for_others(grant)} == set(), (
+        "granted for nothing"
+    )
+    assert {call.caller for call in made} == {grant.function for grant in granted}
+
+
+def test_no_entitys_value_and_no_amount_is_told_outside_the_quarantine(asked_of: Kept) -> None:
+    stack = stacks.load(asked_of.folder)
+    traces = asked_of.daemon.received()
+    assert traces
+    found = {
+        (place, canary)
+        for place, text in left_behind.told(stack, traces)
+        for canary in CANARIES
+        if canary.encode() in text
+    }
+    assert found == set()
+    kept_aside = [body for key, body in left_behind.objects(stack) if key.startswith(left_behind.QUARANTINE)]
+    refused = [json.loads(line) for body in kept_aside for line in body.splitlines()]
+    assert len(refused) == BROKEN
+    assert all(b"canary" in base64.b64decode(line["payload"]) for line in refused)
 
 
 def told(verdict: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -23,6 +23,7 @@ __all__ = ["items", "runtime"]
 CONTEXT = SimpleNamespace(aws_request_id="r", memory_limit_in_mb="1769")
 # US dollars for one unit, us-east-1, as on AWS's pages: not taken from the table under test.
 WRITE, READ, PUT_UNIT, BUS_EVENT, S3_PUT = 0.625e-6, 0.125e-6, 0.014e-6, 1e-6, 5e-6
+QUEUE_REQUEST = 0.4e-6
 REQUEST, GB_S, LOG_GB = 0.2e-6, 0.0000166667, 0.50
 DURATION_MS, BILLED_MS = 149.2, 150
 
@@ -32,6 +33,7 @@ def metered(
 ) -> tuple[dict[str, float], float, float]:
     """One warm invocation of 149.2 ms that does the work: (USD by component, the total, the logs' part)."""
     capsys.readouterr()
+    telemetry._begin(CONTEXT)  # whatever came before any invocation is on this one's bill
     telemetry._begin(CONTEXT)
     work()
     printed = len(capsys.readouterr().out)
@@ -129,6 +131,22 @@ def test_a_batch_of_rows_costs_its_decisions_labels_and_alerts(
     assert sorted(costs) == sorted(expected)
     assert costs == pytest.approx(expected)
     assert total == pytest.approx(sum(expected.values()))
+
+
+def test_what_the_bus_does_not_take_costs_a_request_for_each_message_and_look(
+    scoring: ScoringStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scoring.promote(tmp_path / "bundle")
+    wiring = scoring.wired()
+    deliver(wiring, record(1, [row("first")]))
+    capsys.readouterr()
+    queue = wiring.publisher._queue
+    costs, *_ = metered(lambda: queue.keep(["a" * 70_000, "b"], lambda: 1_000), capsys)
+    assert costs["Sqs"] == pytest.approx(2 * QUEUE_REQUEST)  # one message of above 64 KB
+    costs, *_ = metered(lambda: [queue.take_out(one) for one in queue.read()], capsys)
+    assert costs["Sqs"] == pytest.approx((2 + 1) * QUEUE_REQUEST)
+    costs, *_ = metered(queue.read, capsys)
+    assert costs["Sqs"] == pytest.approx(QUEUE_REQUEST)  # an empty answer is one too
 
 
 def _bytes(value: Any) -> int:

@@ -28,21 +28,9 @@ Run = Callable[..., Result]
 def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Run a command on the local stack of the spec that ships; its pointers are gone afterwards."""
     monkeypatch.chdir(stack.state_dir.parent)
-    forget_other_specs(stack)
     yield invoke
     names = [f"{stack.outputs['PointerPrefix']}/{name}" for name in ALL]
     stack.client("ssm").delete_parameters(Names=names)
-
-
-def forget_other_specs(stack: Stack) -> None:
-    """A stack was deployed with the newest spec published; other tests of the session published theirs."""
-    s3, bucket = stack.client("s3"), stack.outputs["DataBucketName"]
-    ours = f"specs/{specs.parse((code_root({}) / 'features.toml').read_text()).sha256}.json"
-    found = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix="specs/").get("Contents", ())]
-    assert ours in found
-    for key in found:
-        if key != ours:
-            s3.delete_object(Bucket=bucket, Key=key)
 
 
 @pytest.fixture(scope="module")

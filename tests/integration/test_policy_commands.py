@@ -109,6 +109,18 @@ def test_published_it_decides_without_a_restart_and_rolled_back_it_does_not(
     assert scoring.decide(200) == {"decision": "review", "rules": ["large"], "policy": version}
 
 
+def test_the_policy_that_ships_lies_where_backtests_find_it_and_no_pointer_names_it(
+    run: Run, stack: Stack, scoring: Scoring
+) -> None:
+    s3, bucket = stack.client("s3"), stack.outputs["DataBucketName"]
+    key = policy_key(scoring.decide(1)["policy"])
+    s3.get_object(Bucket=bucket, Key=key)  # as the stack came up
+    s3.delete_object(Bucket=bucket, Key=key)
+    assert f"{key} is published" in run("publish").stderr
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == (code_root() / "policy.toml").read_bytes()
+    assert pointers.read(stack.client("ssm"), stack.outputs["PointerPrefix"], POLICY) is None
+
+
 def test_the_first_published_rolled_back_the_one_that_ships_decides(
     run: Run, scoring: Scoring, written: Callable[[str], Path]
 ) -> None:

@@ -196,8 +196,19 @@ def test_one_whose_features_are_defined_otherwise_is_refused(
     assert f"does not define in the same way: {other.name}" in said
 
 
-@pytest.mark.parametrize("limit", ["model_mb = 0.001", "row_ms = 0.000001"])
-def test_one_that_is_too_large_or_too_slow_is_refused(
+def test_what_functions_serve_counts_not_what_was_published_last(
+    run: Run, stack: Stack, shipped: list[Path], tmp_path: Path
+) -> None:
+    """As after `publish` and before the deployment, or when the deployment failed."""
+    (tmp_path / "features.toml").write_text(small_model.SPEC)
+    assert run("publish", "--spec", tmp_path / "features.toml").exit_code == 0
+    bundles.write(small_model.trained().bundle, small_model.trained().model, tmp_path / "bundle")
+    assert "features failed" in refused(run("promote", tmp_path / "bundle"))
+    assert run("promote", shipped[0]).exit_code == 0
+
+
+@pytest.mark.parametrize("limit", ["model_mb = 0.001", "load_ms = 0.01", "row_ms = 0.000001"])
+def test_one_that_is_too_large_or_too_slow_to_open_or_to_score_is_refused(
     run: Run, shipped: list[Path], gate: Callable[[str], None], limit: str
 ) -> None:
     gate(limit)

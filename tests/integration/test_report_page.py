@@ -74,7 +74,7 @@ def test_no_text_from_events_is_ever_markup_or_script(wide: Opened) -> None:
 
 def test_every_chart_is_drawn_within_its_box_and_told_in_words(wide: Opened) -> None:
     charts = wide.page.locator(".chart")
-    assert charts.count() >= 11
+    assert charts.count() >= 14
     for chart in charts.all():
         assert len(chart.get_attribute("aria-label") or "") > 20
         box, svg = chart.bounding_box(), chart.locator("svg").bounding_box()

@@ -10,7 +10,9 @@ from common.aws import RESERVE_MS
 from scoring.api import respond
 from scoring.endpoints import Endpoints
 from scoring.wiring import BUS_TIMEOUT_S
+from stream_features import spec as specs
 from streamscore.local.emulator import Emulator
+from tests import small_model
 from tests.faulty_edge import READ, WRITE, Edge, Fault, Silent
 from tests.integration.scoring_calls import call, event, http, vector
 from tests.integration.scoring_stack import (
@@ -50,6 +52,21 @@ def test_a_decision_is_stored_as_it_is_told_with_its_reasons(stack: ScoringStack
     assert (item["decision"]["S"], float(item["score"]["N"])) == (answer["decision"], answer["score"])
     assert [r["M"]["feature"]["S"] for r in item["reasons"]["L"]] == [r["feature"] for r in answer["reasons"]]
     assert len(item["request"]["B"]) == 16
+
+
+def test_after_a_deployment_it_still_names_the_features_it_was_decided_by(stack: ScoringStack) -> None:
+    before = small_model.spec()
+    first = call(Endpoints(stack.wired()), "POST", "/predict", event())
+    (stack.code / "features.toml").write_text(
+        f'{small_model.SPEC}\n[[feature]]\nname = "hour"\nop = "hour"\n'
+    )
+    after = Endpoints(stack.wired())
+    unpublished = call(after, "POST", "/predict", event())
+    key = f"specs/{before.sha256}.json"
+    stack.client("s3").put_object(Bucket=stack.settings.data_bucket, Key=key, Body=specs.to_json(before))
+    assert call(Endpoints(stack.wired()), "POST", "/predict", event()) == first
+    assert first[1]["features"]
+    assert unpublished[1]["features"] is None
 
 
 def test_the_same_question_gets_the_stored_answer(stack: ScoringStack, tmp_path: Path) -> None:

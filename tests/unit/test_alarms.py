@@ -90,6 +90,7 @@ EXPECTED: dict[tuple[Any, ...], set[str]] = {
         "RetrainingAdvisedAlarm",
         "CostOverBudgetAlarm",
     },
+    ("Maximum", 300, 1, 1, ">", "ModelAgeDaysMost", "ignore"): {"ModelAgedAlarm"},
     ("Sum", 900, 2, 2, "<", 1, "breaching"): {"MonitorSilentAlarm"},
     ("Sum", 300, ("IsPolling", 3, 288), None, "<", 1, "breaching"): {"StreamFeaturesSilentAlarm"},
     (None, None, 5, 3, "<", -250, "notBreaching"): {"BacklogShrinkingAlarm"},
@@ -103,8 +104,9 @@ def rule_of(alarm: dict[str, Any]) -> tuple[Any, ...]:
     bad = alarm.get("DatapointsToAlarm", None if isinstance(periods, dict) else periods)
     sign = {"GreaterThanThreshold": ">", "LessThanThreshold": "<"}[alarm["ComparisonOperator"]]
     statistic = alarm.get("Statistic") or alarm.get("ExtendedStatistic")
-    treated = alarm["TreatMissingData"]
-    return (statistic, alarm.get("Period"), looked_at, bad, sign, alarm["Threshold"], treated)
+    threshold, treated = alarm["Threshold"], alarm["TreatMissingData"]
+    threshold = threshold["Ref"] if isinstance(threshold, dict) else threshold
+    return (statistic, alarm.get("Period"), looked_at, bad, sign, threshold, treated)
 
 
 def named_in(composite: dict[str, Any]) -> set[str]:

@@ -1,22 +1,32 @@
 import re
 from collections import Counter
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from scoring.pointers import Pointer
+from streamscore.backtest.again import Known
+from streamscore.backtest.backtest import backtest
+from streamscore.backtest.result import Coverage
 from streamscore.demo.checks import (
     Check,
     Parity,
+    backtested,
     decided_exactly_once,
     line_up,
     parity_by_feature,
+    promoted,
     refused_by_the_gate,
     shadow_equals_backtest,
     state_equals_backfill,
     swapped_while_events_flowed,
     vectors_equal_backfill,
 )
+from streamscore.demo.life import Plan
 
+NOTHING_KNOWN = Known(lambda _: None, lambda _: None, lambda _: None)
 NAMES = ("amount", "mean_7d")
 IDS = ("a", "b", "c")
 VECTORS = np.array([[1, np.nan], [2, 0.5], [3, -0.0]], np.float32)
@@ -122,6 +132,54 @@ def test_the_gate_refused_only_if_it_was_for_lack_of_labels() -> None:
     assert refused_by_the_gate(["coverage"]).held
     assert not refused_by_the_gate([]).held
     assert not refused_by_the_gate(["features"]).held
+
+
+FORCED = Pointer("b", "0" * 64, reason="labels come later", forced=("coverage",))
+FREE = Pointer("b", "0" * 64, reason="better")
+
+
+def test_a_promotion_is_as_the_gate_said_and_the_pointer_says_so() -> None:
+    assert promoted([], FREE, True, "all held").detail == "by the gate: all held"
+    assert promoted(["coverage"], FORCED, False, "none").detail == (
+        "by force, coverage failed (labels come later): none"
+    )
+
+
+@pytest.mark.parametrize(
+    ("failed", "recorded", "enough"),
+    [
+        (["coverage"], FREE, False),
+        ([], FORCED, False),
+        (["coverage"], msgspec.structs.replace(FORCED, reason=""), False),
+        (["coverage"], FORCED, True),
+        ([], None, True),
+    ],
+)
+def test_a_promotion_that_the_pointer_tells_otherwise_fails(
+    failed: list[str], recorded: Pointer | None, enough: bool
+) -> None:
+    assert not promoted(failed, recorded, enough, "").held
+
+
+def test_a_backtest_must_have_made_every_decision_again() -> None:
+    def tried(**coverage: Any) -> Check:
+        return backtested(msgspec.structs.replace(backtest([], NOTHING_KNOWN), coverage=Coverage(**coverage)))
+
+    assert tried(read=3, decided=3).held
+    assert not tried(read=3, decided=2, left_out={"why": 1}).held
+    assert "1 left out: why" in tried(read=3, decided=2, left_out={"why": 1}).detail
+    assert not tried(read=0, decided=0).held
+    assert not backtested(None).held
+
+
+@pytest.mark.parametrize("matured", [None, 3, 600])
+def test_every_part_of_the_plan_has_events_and_some_are_left(matured: int | None) -> None:
+    *parts, enough = Plan.of(1000, matured)
+    assert enough == (matured is not None)
+    assert min(parts) >= 1
+    assert sum(parts) < 1000
+    if matured:
+        assert sum(parts[:2]) == matured
 
 
 def test_shadow_equals_backtest_only_if_something_was_compared_and_nothing_differs() -> None:

@@ -10,6 +10,7 @@ from stream_features.spec import parse
 from streamscore.cli.main import cli
 from streamscore.demo.material import (
     WEEK_MS,
+    Material,
     Simulated,
     last_of_history_ms,
     out_of_the_future,
@@ -100,6 +101,24 @@ def test_nothing_moves_that_is_past_already(
     now_ms = int(whole.time_ms[-1]) + WEEK_MS + past_the_last_label_ms
 
     assert out_of_the_future(spec, whole, now_ms) == -weeks * WEEK_MS
+
+
+def of_days(path: Path, days: int, labelled: str = "0") -> Material:
+    """An event a day at noon, the first five history."""
+    rows = (f"{n},2026-01-{n + 1:02}T12:00:00Z,c,1.00,{labelled}\n" for n in range(days))
+    path.write_text("id,at,customer,amount,fraud\n" + "".join(rows))
+    whole = backfill(parse(SPEC), path)
+    return Material(path, whole, int(whole.time_ms[4]))
+
+
+def test_labels_enough_are_known_a_week_after_so_many_live_events(tmp_path: Path) -> None:
+    prepared = of_days(tmp_path / "e.csv", 25)
+
+    assert prepared.matured_after(1) == 8  # of the 6th of January on the 13th, before that day's event
+    assert prepared.matured_after(10) == 17
+    assert prepared.matured_after(11) is None  # two of twenty would be left
+    assert prepared.matured_after(21) is None
+    assert of_days(tmp_path / "e.csv", 25, labelled="").matured_after(1) is None
 
 
 def test_a_spec_with_max_age_is_refused_before_anything_starts() -> None:

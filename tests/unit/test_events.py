@@ -235,6 +235,12 @@ def test_only_the_type_label_makes_a_label():
     assert isinstance(decode({"type": 5}), Event)
 
 
+def test_what_is_refused_holds_no_frames_for_a_batch_may_hold_a_million_of_it():
+    for refused in decoder(SPEC).decode_all([b"", b"{", b"{}", b'{"id": NaN}'] * 5, [NOW] * 20):
+        assert isinstance(refused, RecordRefusedError)
+        assert (refused.__traceback__, refused.__context__, refused.__cause__) == (None, None, None)
+
+
 def test_a_redriven_record_says_so():
     assert decode({"redrive": True}).redrive
     assert not decode({"redrive": "true"}).redrive

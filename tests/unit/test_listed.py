@@ -7,8 +7,9 @@ from hypothesis import given
 
 from scoring.policy import Verdict
 from stream_features import spec as specs
-from streamscore.decided.listed import columns_of, line, record, rfc3339
+from streamscore.decided.listed import columns_of, line, record
 from streamscore.decided.stored import Decided
+from streamscore.moments import rfc3339
 from tests.decided import decided
 from tests.unit.test_bus import DECISION
 

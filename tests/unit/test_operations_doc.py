@@ -145,3 +145,14 @@ def test_what_is_looked_up_in_the_stack_is_there() -> None:
 def test_the_page_and_the_template_name_the_same_parameters() -> None:
     named = set(re.findall(r"\b(ShardCount|StreamMode|ApiSnapStart|AlarmEmail|MonthlyBudgetUSD)\b", TEXT))
     assert named <= set(source()["Parameters"])
+
+
+def test_every_limit_names_a_test_or_a_script_that_exists() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    defined = {name for source in sources for name in re.findall(r"^def (test_\w+)", source, re.M)}
+    rows = re.findall(r"^\| .*\| (.*) \|$", TEXT.partition("## Limits\n")[2], re.M)[1:]
+    assert len(rows) > 9
+    for seen_by in rows:
+        named = re.findall(r"`([^`]+)`", seen_by)
+        assert named, "every row is seen by something"
+        assert all(name in defined or (ROOT / name).is_file() for name in named), named

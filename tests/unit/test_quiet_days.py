@@ -1,7 +1,5 @@
 """What raises an alarm and what does not, on simulated windows judged by the schedule's own code."""
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 import pytest
 
@@ -10,7 +8,7 @@ from monitor.look import Looked, look
 from monitor.tally import Stored
 from monitor.times import DAY_S, HOUR_S, WEEK_S, WINDOW_S
 from tests import quiet_days
-from tests.quiet_days import MONDAY_S, Columns, counted, payments, subject, trained
+from tests.quiet_days import MONDAY_S, SHIFTS, counted, payments, subject, trained
 
 NOON_S = MONDAY_S + 8 * DAY_S + 12 * HOUR_S
 A_WINDOW = 4_000
@@ -47,34 +45,18 @@ def test_a_weekend_that_differs_is_drift_from_the_baseline_and_not_from_last_wee
     assert (seasonal.verdict.judged, seasonal.verdict.findings) == (True, ())
 
 
-def scaled(columns: Columns) -> Columns:
-    return columns | {"amount": columns["amount"] * 1.5}
-
-
-def gone(columns: Columns) -> Columns:
-    return columns | {"recent": np.full_like(columns["recent"], np.nan)}
-
-
-def same(columns: Columns) -> Columns:
-    return columns
-
-
-Broken = tuple[Callable[[Columns], Columns], float]
-SHIFTS: Mapping[str, Broken] = {"scaled": (scaled, 0.01), "gone": (gone, 0.01), "prior doubled": (same, 0.02)}
-
-
 def after_two_windows(shift: str, reference: str, *, size: int = A_WINDOW) -> Looked:
     """An hour whose last window is broken whole, and the one before it from its middle on, at the run after
     it; and the same hour a week ago, when nothing was.
     """
     random = np.random.default_rng(7)
-    broken, frauds = SHIFTS[shift]
+    broken, factor = SHIFTS[shift]
     windows: list[Stored] = []
     for start_s in range(NOON_S - HOUR_S, NOON_S, WINDOW_S):
         windows.append(counted(trained(), start_s - WEEK_S, payments(start_s - WEEK_S, size, random)))
         of_it = {NOON_S - WINDOW_S: size, NOON_S - 2 * WINDOW_S: size // 2}.get(start_s, 0)
         before = payments(start_s, size - of_it, random)
-        after = broken(payments(start_s, of_it, random, frauds=frauds))
+        after = broken(payments(start_s, of_it, random, frauds=0.01 * factor))
         both = {name: np.concatenate([before[name], after[name]]) for name in before}
         windows.append(counted(trained(), start_s, both))
     [read] = quiet_days.reads(windows, NOON_S, NOON_S)

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from common.errors import InvalidInputError
+from streamscore.evaluation.measured import Value
+from streamscore.report import evaluation_figures
 from streamscore.report import page as pages
 from streamscore.report.content import Count, Report
 from streamscore.report.page import render
 from streamscore.report.parts import number, percent, span
 from streamscore.report.verdicts import verdicts
-from tests.reported import HOSTILE, data_of, make_report, nothing, some_drift
+from tests.reported import HOSTILE, data_of, make_report, nothing, some_drift, some_evaluation
 
 VENDOR = Path(pages.__file__).parent / "vendor"
 
@@ -32,6 +36,44 @@ def test_charts_and_tables_are_made_of_the_same_numbers() -> None:
         assert f">{percent(month.labels.recall)}<" in html
     for usd in (*report.cost.by_component_usd.values(), report.cost.total_usd, report.cost.wasted_usd):
         assert f">{number(usd, 8)}<" in html
+
+
+def test_an_evaluation_is_shown_with_its_measures_thresholds_and_every_number_of_its_curves() -> None:
+    html = render(make_report(50), "t")
+    assert "Model m1 (" in html
+    assert "on 1,000 labelled rows, 50 of them positive, of 10 days from 2026-10-01 on." in html
+    for told in ("0.9300", "0.9000", "0.6100", "card precision, 100 a day", "0.0213", "87.5%", "54.0%"):
+        assert f">{told}<" in html, told
+    assert "Average precision 0.610 (95 % interval 0.550 to 0.680); at review (0.5) precision 60.0%" in html
+    assert "Half of the negatives score below 0.02; half of the positives score below 0.76." in html
+    for name in ("evaluated_precision_recall", "evaluated_calibration", "evaluated_scores"):
+        assert f'data-chart="{name}"' in html
+
+
+def test_an_evaluation_of_another_model_or_without_positives_says_so() -> None:
+    other = render(make_report(50, evaluation=some_evaluation(version="m2", notes=("odd rows",))), "t")
+    assert "It is not the model that decides now (m1). Note: odd rows." in other
+    measured = some_evaluation().measures
+    series = replace(measured.series, recall=[], precision=[], positives=[0] * 50)
+    unknown = replace(measured, roc_auc=Value(None), average_precision=Value(None), series=series)
+    none = render(make_report(50, evaluation=some_evaluation(positives=0, measures=unknown)), "t")
+    assert 'data-chart="evaluated_precision_recall"' not in none
+    assert "nan" not in re.sub(r"(?s)<script.*?</script>", "", none).lower()
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [(None, "cannot be read: No such file"), ("{}", "missing required field"), ("AUC 0.9", "malformed")],
+)
+def test_a_file_that_is_no_evaluation_is_refused_by_name(
+    tmp_path: Path, written: str | None, says: str
+) -> None:
+    path = tmp_path / "evaluation.json"
+    if written is not None:
+        path.write_text(written)
+    with pytest.raises(InvalidInputError, match=says) as refused:
+        evaluation_figures.read(path)
+    assert str(path) in str(refused.value)
 
 
 def test_text_of_events_ends_neither_an_element_nor_the_data() -> None:

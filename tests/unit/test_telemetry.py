@@ -160,6 +160,24 @@ def test_the_first_invocation_alone_bills_the_start_of_the_process(
     assert cold["LambdaDurationCostUSD"][0] > warm["LambdaDurationCostUSD"][0]
 
 
+def test_what_init_used_is_on_the_first_invocations_bill_and_on_no_other(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Meter()
+    monkeypatch.setattr(telemetry, "_of_init", before)
+    monkeypatch.setattr(telemetry, "_current", before)
+    telemetry.meter().s3_get(3)  # the bundle, the spec, the policy
+
+    @telemetry.observed
+    def handler(event: dict[str, Any], context: Any) -> None:
+        telemetry.meter().s3_get()
+
+    handler({}, CONTEXT)
+    assert emitted(capsys)["S3GetCostUSD"] == [pytest.approx(4 * 0.4e-6)]
+    handler({}, CONTEXT)
+    assert emitted(capsys)["S3GetCostUSD"] == [pytest.approx(0.4e-6)]
+
+
 def test_an_invocation_that_raises_is_metered_as_waste(capsys: pytest.CaptureFixture[str]) -> None:
     @telemetry.observed
     def handler(event: dict[str, Any], context: Any) -> None:

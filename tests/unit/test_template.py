@@ -21,6 +21,15 @@ FUNCTIONS = {
     "MonitorWindowsFunction": ("monitor.handler.handler", "monitor"),
     "MonitorScheduleFunction": ("monitor.schedule.handler", "monitor_schedule"),
 }
+PEOPLE = {"AnalystPolicy", "ApproverPolicy", "OperatorPolicy"}
+ATTACHING = {  # by Lambda, with the function's role, when it is placed in a VPC
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+}
 TABLES = ("StateTable", "DecisionsTable", "MonitorTable")
 
 
@@ -119,14 +128,22 @@ def test_actions_are_exact_and_never_a_scan() -> None:
     for name, statement in statements():
         for action in actions(statement):
             assert "*" not in action, (name, action)
-            assert action not in {"dynamodb:Scan", "dynamodb:DeleteItem", "ssm:GetParametersByPath"}
+            if name not in PEOPLE:
+                assert action not in {"dynamodb:Scan", "dynamodb:DeleteItem", "ssm:GetParametersByPath"}
 
 
 def test_only_actions_without_resources_are_granted_on_everything() -> None:
-    everywhere = {a for _, s in statements() if s["Resource"] == "*" for a in actions(s)}
-    assert everywhere == {
+    everywhere = {
+        a for _, s in statements() if (s["Effect"], s["Resource"]) == ("Allow", "*") for a in actions(s)
+    }
+    assert everywhere == ATTACHING | {
+        "cloudwatch:DescribeAlarms",
         "cloudwatch:GetMetricData",
+        "cloudwatch:GetMetricStatistics",
+        "cloudwatch:ListMetrics",
         "dynamodb:ListStreams",
+        "states:SendTaskFailure",
+        "states:SendTaskSuccess",
         "xray:PutTelemetryRecords",
         "xray:PutTraceSegments",
     }
@@ -138,6 +155,38 @@ def test_pointers_are_read_by_their_three_names_and_are_no_resources() -> None:
             names = [arn["Fn::Sub"].rsplit("/", 1)[1] for arn in statement["Resource"]]
             assert names == ["champion", "challenger", "policy"]
     assert not of_type("AWS::SSM::Parameter")
+
+
+def test_in_a_vpc_lambda_attaches_the_functions_and_their_code_may_not() -> None:
+    by_effect = {s["Effect"]: s for _, s in statements() if set(actions(s)) == ATTACHING}
+    assert set(by_effect) == {"Allow", "Deny"}
+    assert "lambda:SourceFunctionArn" in by_effect["Deny"]["Condition"]["ArnLike"]
+    placed = {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
+    for function in of_type("AWS::Lambda::Function").values():
+        assert function["VpcConfig"] == {"Fn::If": ["IsInVpc", placed, {"Ref": "AWS::NoValue"}]}
+
+
+def test_who_approves_a_model_can_move_no_pointer_and_who_operates_can_approve_none() -> None:
+    by_name: dict[str, set[str]] = {name: set() for name in PEOPLE}
+    for name, statement in statements():
+        if name in PEOPLE:
+            by_name[name] |= set(actions(statement))
+    assert [name for name in sorted(PEOPLE) if "ssm:PutParameter" in by_name[name]] == ["OperatorPolicy"]
+    answers = {"states:SendTaskSuccess", "states:SendTaskFailure"}
+    assert answers <= by_name["ApproverPolicy"]
+    assert not answers & (by_name["OperatorPolicy"] | by_name["AnalystPolicy"])
+
+
+@pytest.mark.parametrize("name", ["AnalystPolicy", "ApproverPolicy", "FunctionBasics", "OperatorPolicy"])
+def test_a_managed_policy_fits_what_iam_takes(name: str) -> None:
+    text = json.dumps(of_type("AWS::IAM::ManagedPolicy")[name]["PolicyDocument"], separators=(",", ":"))
+    assert len(text) + 30 * text.count("Fn::") < 6144 * 1.3, "6,144 characters once names are filled in"
+
+
+def test_a_permissions_boundary_holds_for_every_role() -> None:
+    bounded = {"Fn::If": ["IsBounded", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
+    for name, role in of_type("AWS::IAM::Role").items():
+        assert role["PermissionsBoundary"] == bounded, name
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -2,7 +2,7 @@
 // are the page's CSS variables, so light, dark and paper need no redrawing.
 "use strict";
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const CHARTS = (({ traffic, drift, months, why, cost }) => {
+const CHARTS = (({ traffic, drift, months, why, cost, evaluation }) => {
   const { score, features } = drift?.champion.whole.comparison ?? {};
   const variables = drift ? [score, ...features] : [];
   const NAMES = ["one", "two", "three", "four", "five", "six"];
@@ -64,6 +64,37 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
       `${time(b.start)} UTC\n${count(b.approve)} approved, ${count(b.review)} reviewed, ${count(b.block)} blocked`
       + (b.p50_ms === null ? "" : `\nmedian ${count(b.p50_ms)} ms, p99 ${count(b.p99_ms)} ms`),
   }));
+
+  // Rows of a curve or of groups, each with what it is `of` and its `stroke`.
+  const precisionRecall = (width, rows, more = []) => Plot.plot({
+    width, height: 260, marginLeft: 44, marginBottom: 34, style: STYLE,
+    x: { domain: [0, 1], label: "recall", tickFormat: ".0%", ticks: 5, labelAnchor: "center" },
+    y: { domain: [0, 1], label: "precision", tickFormat: ".0%", ticks: 5 },
+    marks: [
+      Plot.gridY(GRID),
+      Plot.line(rows, { x: "recall", y: "precision", z: "of", stroke: "stroke", strokeWidth: 1.75, curve: "step-after" }),
+      ...more,
+      Plot.ruleY([0]),
+      Plot.tip(rows, Plot.pointer({ x: "recall", y: "precision",
+        title: (r) => `${r.of}\nrecall ${d3.format(".1%")(r.recall)}, precision ${d3.format(".1%")(r.precision)}` })),
+    ],
+  });
+  const calibrated = (width, rows) => {
+    const axis = { type: "sqrt", domain: [0, 1], ticks: [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1], tickFormat: (x) => `${x * 100}%` };
+    return Plot.plot({
+      width, height: 260, marginLeft: 44, marginBottom: 34, style: STYLE, r: { range: [2, 8] },
+      x: { ...axis, label: "mean score", labelAnchor: "center" }, y: { ...axis, label: "positive" },
+      marks: [
+        Plot.gridY(GRID),
+        Plot.line([[0, 0], [1, 1]], { strokeDasharray: "4,3", strokeOpacity: 0.6 }),
+        Plot.ruleX(rows, { x: "score", y1: "low", y2: "high", stroke: "stroke", strokeOpacity: 0.6 }),
+        Plot.dot(rows, { x: "score", y: "positive", r: "labelled", fill: "stroke" }),
+        Plot.ruleY([0]),
+        Plot.tip(rows, Plot.pointer({ x: "score", y: "positive", title: (r) =>
+          `${r.of}, ${count(r.labelled)} labels\nscore ${r.score.toFixed(3)}, positive ${d3.format(".1%")(r.positive)}` })),
+      ],
+    });
+  };
 
   return {
     decisions(width) {
@@ -155,36 +186,45 @@ const CHARTS = (({ traffic, drift, months, why, cost }) => {
       });
     },
     precision_recall(width) {
-      const rows = months.slice(-6).flatMap((month, at) =>
-        month.curve.map(([recall, precision]) => ({ recall, precision, month: month.month, stroke: colour(NAMES[at]) })));
-      return Plot.plot({
-        width, height: 260, marginLeft: 44, marginBottom: 34, style: STYLE,
-        x: { domain: [0, 1], label: "recall", tickFormat: ".0%", ticks: 5, labelAnchor: "center" },
-        y: { domain: [0, 1], label: "precision", tickFormat: ".0%", ticks: 5 },
-        marks: [
-          Plot.gridY(GRID),
-          Plot.line(rows, { x: "recall", y: "precision", z: "month", stroke: "stroke", strokeWidth: 1.75, curve: "step-after" }),
-          Plot.ruleY([0]),
-          Plot.tip(rows, Plot.pointer({ x: "recall", y: "precision",
-            title: (r) => `${r.month}\nrecall ${d3.format(".1%")(r.recall)}, precision ${d3.format(".1%")(r.precision)}` })),
-        ],
-      });
+      return precisionRecall(width, months.slice(-6).flatMap((month, at) =>
+        month.curve.map(([recall, precision]) => ({ recall, precision, of: month.month, stroke: colour(NAMES[at]) }))));
     },
     calibration(width) {
-      const rows = months.slice(-6).flatMap((month, at) =>
-        month.calibration.map((c) => ({ ...c, month: month.month, stroke: colour(NAMES[at]) })));
-      const axis = { type: "sqrt", domain: [0, 1], ticks: [0, 0.01, 0.05, 0.1, 0.25, 0.5, 1], tickFormat: (x) => `${x * 100}%` };
+      return calibrated(width, months.slice(-6).flatMap((month, at) =>
+        month.calibration.map((c) => ({ ...c, of: month.month, stroke: colour(NAMES[at]) }))));
+    },
+    evaluated_precision_recall(width) {
+      const { series, levels } = evaluation.measures;
+      const rows = series.recall.map((recall, at) =>
+        ({ recall, precision: series.precision[at], of: "labelled rows", stroke: colour("one") }));
+      const reached = Object.entries(levels).filter(([, level]) => level.precision.value !== null)
+        .map(([name, { precision, recall }]) => ({ name, precision: precision.value, recall: recall.value }));
+      return precisionRecall(width, rows, [
+        Plot.dot(reached, { x: "recall", y: "precision", r: 5, stroke: colour("alert"), strokeWidth: 2, fill: "var(--card)" }),
+        Plot.text(reached, { x: "recall", y: "precision", text: "name", dy: -14, fill: "currentColor", stroke: "var(--card)", strokeWidth: 4 }),
+      ]);
+    },
+    evaluated_calibration(width) {
+      return calibrated(width, evaluation.measures.series.calibration.map((c) => (
+        { score: c.predicted, positive: c.observed, labelled: c.rows, of: "labelled rows", stroke: colour("one") })));
+    },
+    evaluated_scores(width) {
+      const { series, levels } = evaluation.measures;
+      const rows = series.negatives.map((negatives, at) => (
+        { negatives, positives: series.positives[at], low: series.histogram_edges[at], high: series.histogram_edges[at + 1] }));
+      const over = { x1: "low", x2: "high", insetLeft: 0.5 };
       return Plot.plot({
-        width, height: 260, marginLeft: 44, marginBottom: 34, style: STYLE, r: { range: [2, 8] },
-        x: { ...axis, label: "mean score", labelAnchor: "center" }, y: { ...axis, label: "positive" },
+        width, height: 260, marginLeft: 56, marginBottom: 34, style: STYLE,
+        x: { domain: [0, 1], label: "score", labelAnchor: "center" },
+        y: { type: "sqrt", label: "rows", ticks: 5, tickFormat: "~s" },
         marks: [
-          Plot.gridY(GRID),
-          Plot.line([[0, 0], [1, 1]], { strokeDasharray: "4,3", strokeOpacity: 0.6 }),
-          Plot.ruleX(rows, { x: "score", y1: "low", y2: "high", stroke: "stroke", strokeOpacity: 0.6 }),
-          Plot.dot(rows, { x: "score", y: "positive", r: "labelled", fill: "stroke" }),
+          Plot.gridY({ ...GRID, ticks: 5 }),
+          Plot.rectY(rows, { ...over, y: "negatives", fill: colour("one"), fillOpacity: 0.55 }),
+          Plot.rectY(rows, { ...over, y: "positives", fill: colour("two"), fillOpacity: 0.75 }),
+          Plot.ruleX(Object.values(levels), { x: "threshold", stroke: colour("alert"), strokeDasharray: "4,3" }),
           Plot.ruleY([0]),
-          Plot.tip(rows, Plot.pointer({ x: "score", y: "positive", title: (r) =>
-            `${r.month}, ${count(r.labelled)} labels\nscore ${r.score.toFixed(3)}, positive ${d3.format(".1%")(r.positive)}` })),
+          Plot.tip(rows, Plot.pointerX({ x: (r) => (r.low + r.high) / 2, y: (r) => Math.max(r.negatives, r.positives),
+            title: (r) => `${r.low} to ${r.high}\n${count(r.negatives)} negative, ${count(r.positives)} positive` })),
         ],
       });
     },

@@ -1,0 +1,36 @@
+"""What released versions wrote is read to the bit: rows in flight, states, decisions, windows, bundles."""
+
+import base64
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from common.errors import InvalidInputError
+from tests import frozen
+
+VERSIONS = sorted(folder.name for folder in frozen.FORMATS.iterdir())
+
+
+def test_at_least_one_version_is_kept() -> None:
+    assert VERSIONS
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_a_version_wrote_is_read_as_it_was_read_then(version: str) -> None:
+    folder = frozen.FORMATS / version
+    expected = json.loads((folder / "read.json").read_text(encoding="utf-8"))
+    assert json.loads(json.dumps(frozen.read(folder))) == expected
+    assert all(expected.values())
+
+
+def test_a_state_of_a_version_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    folder = shutil.copytree(frozen.FORMATS / VERSIONS[-1], tmp_path / "kept")
+    w, s = json.loads((folder / "states.json").read_text(encoding="utf-8"))[0]
+    memory = bytearray(base64.b64decode(s))
+    memory[1] = 99  # the version comes first
+    kept = [[w, base64.b64encode(memory).decode()]] * 2
+    (folder / "states.json").write_text(json.dumps(kept), encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="state"):
+        frozen.read(folder)
