@@ -13,7 +13,7 @@ _METRICS = {
     "StateConflicts": "conditional writes that met another version",
     "RecordsReplayed": "records delivered again that were applied already",
     "DecisionsRepeated": "rows scored again whose decision stood",
-    "DuplicatesDropped": "producer's duplicates dropped",
+    "DuplicatesDropped": "records dropped that were known already",
 }
 
 
