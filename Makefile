@@ -60,10 +60,12 @@ bench: setup ## speed, bytes and write units of the feature engine, side by side
 	@$(BIN)/python benchmarks/end_to_end.py
 	@$(BIN)/python benchmarks/on_paper.py
 
-build: setup ## sam build without Docker, and proof that every handler imports with what Lambda will have
+build: setup ## sam build without Docker, zips that depend on their content alone, an SBOM; every handler imports
 	@scripts/bootstrap.sh sam
 	@PATH="$$(scripts/bootstrap.sh path):$$PATH" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build
 	@$(BIN)/python scripts/finish_build.py
+	@$(BIN)/python scripts/sbom.py
+	@$(BIN)/python scripts/pack_build.py
 
 docs: ## the documentation as a site in build/site; a broken link fails
 	@scripts/bootstrap.sh docs
@@ -83,6 +85,9 @@ deploy: build ## build and deploy, the spec published first: STAGE=dev (the defa
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam deploy --config-env $(STAGE) $(ARGS)
 	@$(PUBLISH)
 
+training-image: setup ## the image of the retraining jobs, built in AWS from HEAD: STAGE=dev (the default) or STAGE=prod
+	@$(BIN)/python scripts/training_image.py --stage $(STAGE) $(if $(filter prod,$(STAGE)),--yes)
+
 readme: setup ## README's command list, from the commands' own help
 	@$(BIN)/python scripts/readme_commands.py
 
@@ -93,4 +98,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test test-nightly chaos chaos-nightly fuzz check scan bench build docs invoke start-api deploy readme lock clean
+.PHONY: help setup demo test test-nightly chaos chaos-nightly fuzz check scan bench build docs invoke start-api deploy training-image readme lock clean

@@ -132,7 +132,7 @@ class Context:
 
 def wired(model: Model, challenger: Model | None) -> Wiring:
     """Scoring as it is wired on Lambda, with this model."""
-    names = dict.fromkeys(Settings.__slots__, "bench") | {"log_key_secret": ""}
+    names = dict.fromkeys(Settings.__slots__, "bench") | {"log_key_secret": "", "pointers_reread_s": "60"}
     policy = parse_policy((SOURCE / "policy.toml").read_text())
     return replace(wire(Settings(**names), SOURCE), serving=Fixed(Serving(model, "", challenger, policy)))
 

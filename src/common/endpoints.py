@@ -27,6 +27,7 @@ _ALL = (
     Service("secretsmanager", "SECRETS_MANAGER", "secretsmanager", "1.1"),
     Service("sqs", "SQS", "AmazonSQS", "1.0"),
     Service("ssm", "SSM", "AmazonSSM", "1.1"),
+    Service("states", "SFN", "AWSStepFunctions", "1.0"),
 )
 SERVICES = {service.name: service for service in _ALL}
 _SUFFIXES = {

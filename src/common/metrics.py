@@ -19,13 +19,14 @@ class Metric:
     alarm: str = ""
 
 
-SERVICES = ("stream_features", "scoring", "scoring_api", "monitor", "monitor_schedule")
+SERVICES = ("stream_features", "scoring", "scoring_api", "monitor", "monitor_schedule", "retrain")
 """All that emit."""
 _ALL = "all"
 _FEATURES = "stream_features"
 _SCORING = "scoring, scoring_api"
 _MONITOR = "monitor"
 _SCHEDULE = "monitor_schedule"
+_RETRAIN = "retrain"
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -243,6 +244,29 @@ METRICS: tuple[Metric, ...] = (
         "None",
         _SCHEDULE,
         "1 if that is above `[cost] per_million_usd`, else 0; nothing without a budget.",
+        "> 0",
+    ),
+    Metric("DataQualityScore", "None", _RETRAIN, "Quality score, 0 to 1, of a new file under `raw-data/`."),
+    Metric(
+        "FeatureDrift",
+        "None",
+        _RETRAIN,
+        "Greatest PSI of any feature of a new file's rows against the champion's baseline.",
+    ),
+    Metric("ProcessedRows", "Count", _RETRAIN, "Rows of new files that were read."),
+    Metric("DataRejected", "Count", _RETRAIN, "New files that nothing is trained on: below the threshold."),
+    Metric("ModelsPromoted", "Count", _RETRAIN, "New models that a run of retraining made the champion."),
+    Metric(
+        "ModelsRefused",
+        "Count",
+        _RETRAIN,
+        "New models that did not show what was asked, by gate or in shadow.",
+    ),
+    Metric(
+        "ModelsRolledBack",
+        "Count",
+        _RETRAIN,
+        "Champions that regressed in their probation and were replaced by the model before.",
         "> 0",
     ),
     Metric("ColdStarts", "Count", _ALL, "First invocation of an execution environment."),

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.bundle import Thresholds
+from scoring.retrain import Retrain
 from scoring.watch import Watch
 
 Action = Literal["approve", "review", "block"]
@@ -81,7 +82,7 @@ class Gate(NamedTuple):
 
 class Policy(NamedTuple):
     """A parsed policy. `version` is the beginning of its text's sha256; `thresholds` are by model version;
-    `monitoring` is what only the monitor goes by, `gate` what `promote` asks of a model.
+    `monitoring` and `retrain` are what only the monitor goes by, `gate` what `promote` asks of a model.
     """
 
     version: str
@@ -94,6 +95,7 @@ class Policy(NamedTuple):
     force: Action | None = None
     monitoring: Watch = Watch()
     gate: Gate = Gate()
+    retrain: Retrain = Retrain()
     source: str = "policy.toml"
 
     def limits(self, model_version: str, proposed: Thresholds) -> Thresholds:

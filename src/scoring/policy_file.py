@@ -10,6 +10,7 @@ from scoring.bundle import Thresholds
 from scoring.policy import ACTIONS, CONTROL, FORCE, SHADOW, Action, Policy, Rule, Value
 from scoring.policy_conditions import Lists, conditions, is_finite, shown, values
 from scoring.policy_gate import gate
+from scoring.policy_retrain import retrain
 from scoring.policy_watch import watch
 from stream_features.spec_source import Source, Table
 
@@ -27,6 +28,7 @@ POLICY_KEYS = frozenset(
         "lists",
         "rule",
         "gate",
+        "retrain",
         *MONITORING,
     }
 )
@@ -51,6 +53,7 @@ def parse(text: str, name: str = "policy.toml") -> Policy:
         rules=_rules(source, lists),
         monitoring=watch(source),
         gate=gate(source),
+        retrain=retrain(source),
         source=name,
     )
 

@@ -14,4 +14,10 @@ def read_policy(path: Path | None) -> Policy:
     try:
         return parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{path}: cannot be read as a policy: {error}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError | UnicodeDecodeError) -> InvalidInputError:
+    """What is wrong with a file that holds no text, or is not there."""
+    why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    return InvalidInputError(f"{path}: cannot be read as a policy: {why}")

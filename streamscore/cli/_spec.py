@@ -3,16 +3,17 @@
 from pathlib import Path
 
 import click
+import msgspec
 
 from common.errors import InvalidInputError
 from common.settings import code_root
-from stream_features.spec import Spec, parse
+from stream_features.spec import Spec, from_json, parse
 
 spec_option = click.option(
     "--spec",
     "spec_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The feature spec; by default the project's own.",
+    help="The feature spec, or a published one (.json); by default the project's own.",
 )
 
 
@@ -23,4 +24,9 @@ def read_spec(path: Path | None) -> Spec:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{path}: cannot be read as a spec: {error}") from error
-    return parse(text, str(path))
+    if path.suffix != ".json":
+        return parse(text, str(path))
+    try:
+        return from_json(text)
+    except msgspec.MsgspecError as error:
+        raise InvalidInputError(f"{path}: is no published spec: {error}") from error

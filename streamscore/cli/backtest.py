@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from common.errors import InvalidInputError
-from scoring import policy_file, rules
+from scoring import rules
 from scoring.model import Model
 from scoring.policy import Policy
 from stream_features.spec_model import Spec
@@ -15,6 +15,7 @@ from streamscore.backtest.result import Result
 from streamscore.backtest.stack import known_of
 from streamscore.backtest.text import markdown
 from streamscore.cli._moment import moment_or_ago_ms
+from streamscore.cli._policy import read_policy
 from streamscore.cli._progress import TerminalProgress, told
 from streamscore.cli._stack import TargetStack, stage_options, target
 from streamscore.decided.decisions_log import decisions_log
@@ -56,7 +57,7 @@ def command(
     with TerminalProgress().step("Decide again", "decisions") as step:
         result = backtest(decisions_log(stack, since_ms, until_ms, told), known, model, policy, field)
         step.advance(result.coverage.read)
-    _refuse_empty(stack, result)
+    _refuse_empty(stack, result, bounded=(since_ms, until_ms) != (None, None))
     click.echo(msgspec.json.encode(result).decode() if as_json else "\n".join(markdown(result)))
 
 
@@ -73,10 +74,7 @@ def _model(stack: TargetStack, bundle: str) -> Model:
 
 
 def _policy(path: Path, spec: Spec) -> Policy:
-    try:
-        policy = policy_file.parse(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"--policy {path}: cannot be read: {error}") from error
+    policy = read_policy(path)
     rules.check(policy, spec)
     return policy
 
@@ -92,10 +90,10 @@ def _amount(name: str | None, spec: Spec) -> str | None:
     return name
 
 
-def _refuse_empty(stack: TargetStack, result: Result) -> None:
+def _refuse_empty(stack: TargetStack, result: Result, bounded: bool) -> None:
     coverage = result.coverage
     if not coverage.read:
-        raise InvalidInputError(f"{stack.name}: no decision was made in that time")
+        raise InvalidInputError(f"{stack.name}: no decision was made{' in that time' if bounded else ' yet'}")
     if not coverage.decided:
         why = "; ".join(f"{count:,}: {why}" for why, count in coverage.left_out.items())
         raise InvalidInputError(f"none of {coverage.read:,} decisions can be made again: {why}")

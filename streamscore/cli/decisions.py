@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from common.errors import InvalidInputError
+from common.errors import InvalidInputError, TransientError
 from scoring.policy import ACTIONS
 from stream_features.spec_model import Spec
 from streamscore.cli._moment import moment_or_ago_ms
@@ -65,7 +65,8 @@ def command(
 def _spec(stack: TargetStack) -> Spec | None:
     try:
         return served.running_spec(stack)
-    except InvalidInputError:
+    except (InvalidInputError, TransientError) as error:
+        click.echo(f"kept fields and entities are not named: {error}", err=True)
         return None
 
 

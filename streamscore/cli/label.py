@@ -39,8 +39,9 @@ def command(file: Path, stage: str | None, yes: bool, as_json: bool) -> None:
         found = _read(stack, spec, file)
         step.note(f"{len(found.records) + found.known + len(found.refusals):,} lines")
     _refuse(file, found)
-    with TerminalProgress().step("Put on the stream", "records") as step:
-        put(stack.client("kinesis"), stack.outputs["EventsStreamArn"], found.records, Pace(), step)
+    if found.records:
+        with TerminalProgress().step("Put on the stream", "records") as step:
+            put(stack.client("kinesis"), stack.outputs["EventsStreamArn"], found.records, Pace(), step)
     if as_json:
         click.echo(json.dumps({"labels": len(found.records), "known": found.known}))
     else:
@@ -69,8 +70,8 @@ def _refuse(file: Path, found: Labels) -> None:
         click.echo(f"{file}:{refusal.line}: {refusal.reason}: {refusal.message}", err=True)
     if found.refusals:
         more = len(found.refusals) - SHOWN
-        shown = f" (above, and {more:,} more)" if more > 0 else " (above)"
+        shown = f"the above, and {more:,} more" if more > 0 else "the above"
         raise InvalidInputError(
-            f"{file}: {len(found.refusals):,} lines are refused{shown}, and nothing is put; mend or remove "
-            "them: what is known by then is not put again"
+            f"{file}: nothing is put, since lines are refused: {shown}; mend or remove them. What is known "
+            "by then is not put again"
         )

@@ -11,6 +11,7 @@ from common.errors import InvalidInputError, ModelRefusedError
 from scoring import policy_file, rules
 from scoring.pointers import NOTHING, POLICY, Pointer
 from scoring.policy import Policy
+from streamscore.cli._policy import unreadable
 from streamscore.cli._spec import read_spec
 from streamscore.cli._stack import TargetStack, stage_options, target
 from streamscore.policies import published
@@ -131,7 +132,7 @@ def _read(file: Path, spec_path: Path | None) -> tuple[str, Policy]:
     try:
         text = file.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{file}: cannot be read as a policy: {error}") from error
+        raise unreadable(file, error) from error
     policy = policy_file.parse(text, str(file))
     rules.check(policy, read_spec(spec_path))
     return text, policy

@@ -122,9 +122,16 @@ def _promote(stack: Stack, challenger: Candidate, lived: Lived) -> None:
     lived.gate = examined.without_traffic(stack, challenger)
     lived.gate += examined.against_champion(stack, challenger, _now_ms())
     failed = _failed(lived.gate)
-    why = (OVERRULED if lived.enough else FORCED) if failed else "demo: the gate let it through"
     lived.promoted_ms = _now_ms()
-    lived.promotion = pointers.promote(stack.client("ssm"), _prefix(stack), challenger.version, why, failed)
+    lived.promotion = pointers.promote(
+        stack.client("ssm"), _prefix(stack), challenger.version, _why(failed), failed
+    )
+
+
+def _why(failed: tuple[str, ...]) -> str:
+    if not failed:
+        return "demo: the gate let it through"
+    return FORCED if "coverage" in failed else OVERRULED
 
 
 def _registered(stack: Stack, bundle: Path) -> Candidate:

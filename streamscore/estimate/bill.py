@@ -15,7 +15,7 @@ SECONDS = HOURS * 3_600
 UTILISATION = 0.7
 """At which provisioned capacity is run: autoscaling's usual target."""
 _METRICS, _DASHBOARDS, _KEYS, _SECRETS = 65, 1, 1, 1  # of the template, and the names emitted
-ALARM_MONTHS = 50 + 2 * 5
+ALARM_MONTHS = 54 + 2 * 5
 """Of the template: a composite alarm costs as much as five others."""
 _LOG_DAYS = 14
 _INDEX_BYTES = 100  # an item's overhead in DynamoDB's storage

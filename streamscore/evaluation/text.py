@@ -7,6 +7,8 @@ from streamscore.evaluation.evaluate import levels
 from streamscore.evaluation.measured import Evaluation, Level, Value
 from streamscore.evaluation.rows import Rows
 
+WIDTH = 20
+
 
 def text(found: Evaluation) -> str:
     """The table: each measure with its 95 % interval."""
@@ -14,16 +16,19 @@ def text(found: Evaluation) -> str:
     known = f"; {found.known:,} of entities known to be defrauded left out" + (
         "" if found.protocol else " of card precision"
     )
+    rows = (
+        f"{found.rows:,} from {found.since[:10]} to {found.until[:10]}, {found.days} days, "
+        f"{found.positives:,} positive{known}"
+    )
     lines = [
-        f"bundle            {found.version}: {found.estimator}",
-        f"rows              {found.rows:,} from {found.since[:10]} to {found.until[:10]}, {found.days} days, "
-        f"{found.positives:,} positive{known}",
+        _line("bundle", f"{found.version}: {found.estimator}"),
+        _line("rows", rows),
         "",
-        f"ROC AUC           {_number(it.roc_auc)}",
-        f"average precision {_number(it.average_precision)}",
-        f"{f'card precision@{found.capacity}':<18}{_number(it.card_precision)}",
-        f"Brier score       {_number(it.brier, 5)}",
-        f"calibration error {it.calibration_error:.5f}",
+        _line("ROC AUC", _number(it.roc_auc)),
+        _line("average precision", _number(it.average_precision)),
+        _line(f"card precision@{found.capacity}", _number(it.card_precision)),
+        _line("Brier score", _number(it.brier, 5)),
+        _line("calibration error", f"{it.calibration_error:.5f}"),
         *(line for name, level in it.levels.items() for line in _level(name, level)),
         *_reference(found),
         *(f"note: {note}" for note in found.notes),
@@ -37,28 +42,33 @@ def caught(rows: Rows, thresholds: Thresholds) -> str:
     return "\n".join(line for name, level in found for line in _level(name, level))
 
 
+def _line(name: str, value: str) -> str:
+    return f"{name:<{WIDTH}} {value}"
+
+
 def _level(name: str, level: Level) -> list[str]:
-    rows = [
+    alerts = f"{_number(level.alerts_per_day, 1)}, {_share(level.alert_rate)} of events"
+    lines = [
         f"{name} at {level.threshold:.6g}",
-        f"  alerts a day    {_number(level.alerts_per_day, 1)}, {_share(level.alert_rate)} of events",
-        f"  precision       {_share(level.precision)}",
-        f"  recall          {_share(level.recall)}",
+        _line("  alerts a day", alerts),
+        _line("  precision", _share(level.precision)),
+        _line("  recall", _share(level.recall)),
     ]
-    return (
-        rows if level.amount_caught is None else [*rows, f"  amount caught   {_share(level.amount_caught)}"]
-    )
+    if level.amount_caught is not None:
+        lines.append(_line("  amount caught", _share(level.amount_caught)))
+    return lines
 
 
 def _reference(found: Evaluation) -> list[str]:
     if (it := found.reference) is None:
         return []
+    average_precision = _number(it.average_precision_difference, 6)
     return [
         "",
         "scikit-learn's own predictions of the same rows",
-        f"  ROC AUC         {it.roc_auc:.4f}, served less that {_number(it.roc_auc_difference, 6)}",
-        f"  average precision {it.average_precision:.4f}, served less that "
-        f"{_number(it.average_precision_difference, 6)}",
-        f"  largest difference {it.largest_difference:.1e}, {it.flips} decided otherwise",
+        _line("  ROC AUC", f"{it.roc_auc:.4f}, served less that {_number(it.roc_auc_difference, 6)}"),
+        _line("  average precision", f"{it.average_precision:.4f}, served less that {average_precision}"),
+        _line("  largest difference", f"{it.largest_difference:.1e}, {it.flips} decided otherwise"),
     ]
 
 

@@ -26,6 +26,7 @@ from streamscore.local.http_api import (
     routes_of,
 )
 from streamscore.local.hub import Api, Command, Hub
+from streamscore.local.jobs import Jobs
 from streamscore.local.lambda_metrics import LambdaMetrics, Tell
 from streamscore.local.pace import PACES
 from streamscore.local.poller import Poller
@@ -63,11 +64,11 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     state_dir, spec = Path(options.state_dir), _prepare_code(options)
     bell = Bell()
     exits.callback(bell.close)
-    emulator = emulators.start(state_dir / "emulator", options.port, bell=bell.address)
-    exits.callback(emulator.stop)
-    on_emulator(emulator)
     hub = Hub()
     exits.callback(hub.close)
+    emulator = emulators.start(state_dir / "emulator", options.port, bell=bell.address, jobs=f"{hub.url}/job")
+    exits.callback(emulator.stop)
+    on_emulator(emulator)
     clients: Clients = cache(lambda service: client(service, emulator.endpoint))
     deployed = deploy(clients, options.name, Path(options.template), f"{hub.url}/invoke", options.shards)
     publish_spec(clients("s3"), deployed.outputs["DataBucketName"], spec)
@@ -86,7 +87,9 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     exits.callback(poller.pause)
     hub.invoke = host.invoke
     hub.api = _api(options.template, deployed, host)
-    hub.commands = _commands(deployed, host, poller, (metrics, lambdas))
+    jobs = Jobs(clients, emulator.endpoint, state_dir / "jobs", state_dir / "logs/jobs")
+    exits.callback(jobs.close)
+    hub.commands = {**_commands(deployed, host, poller, (metrics, lambdas)), "job": jobs.run}
     outputs = {**deployed.outputs, "HttpApiUrl": f"{hub.url}/api"}
     return Assembly(emulator.endpoint, hub.url, outputs)
 

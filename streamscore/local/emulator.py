@@ -15,6 +15,8 @@ from streamscore.local import processes
 REGION = "us-east-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 READY_WITHIN_S = 30.0
+WAIT_SCALE = 0.01
+"""State machines wait so much shorter here, between tries too: nobody sits at their desk for a day."""
 _LAUNCHER = Path(__file__).with_name("emulator_launcher.py")
 _PROJECT = Path(__file__).resolve().parents[2]
 
@@ -40,11 +42,13 @@ class Emulator:
         processes.stop(self.process)
 
 
-def start(state_dir: Path, port: int = 0, *, as_shipped: bool = False, bell: str = "") -> Emulator:
+def start(
+    state_dir: Path, port: int = 0, *, as_shipped: bool = False, bell: str = "", jobs: str = ""
+) -> Emulator:
     """Start the emulator, logging to `state_dir`/emulator.log; return when it answers. Port 0: a free one.
 
-    `as_shipped` leaves out our mends; the address `bell` is told of what comes on streams. EmulatorError if
-    the port is taken or its environment missing.
+    `as_shipped` leaves out our mends; the address `bell` is told of what comes on streams, the URL `jobs`
+    does the SageMaker jobs of state machines. EmulatorError if the port is taken or its environment missing.
     """
     python = _PROJECT / ".tools/emulator/bin/python"
     if not python.exists():
@@ -52,24 +56,26 @@ def start(state_dir: Path, port: int = 0, *, as_shipped: bool = False, bell: str
             f"{python} is missing; run scripts/bootstrap.sh emulator (every make target does)"
         )
     state_dir.mkdir(parents=True, exist_ok=True)
+    env = {"STREAMSCORE_BELL": bell, "STREAMSCORE_JOBS": jobs}
+    env["STREAMSCORE_EMULATOR_AS_SHIPPED"] = "1" if as_shipped else ""
     if port:
         _refuse_taken(port)
-        return _start(python, state_dir, port, as_shipped, bell)
+        return _start(python, state_dir, port, env)
     for _ in range(3):  # another may take a free port before we do
         try:
-            return _start(python, state_dir, _free_port(), as_shipped, bell)
+            return _start(python, state_dir, _free_port(), env)
         except EmulatorError as error:
             last = error
     raise last
 
 
-def _start(python: Path, state_dir: Path, port: int, as_shipped: bool, bell: str) -> Emulator:
+def _start(python: Path, state_dir: Path, port: int, env: dict[str, str]) -> Emulator:
     log = state_dir / "emulator.log"
     with log.open("wb") as output:
         process = processes.spawn(
             [str(python), str(_LAUNCHER)],
             cwd=state_dir,
-            env=_environment(state_dir, port, as_shipped) | {"STREAMSCORE_BELL": bell},
+            env=_environment(state_dir, port) | env,
             output=output,
         )
     emulator = Emulator(process, port)
@@ -81,7 +87,7 @@ def _start(python: Path, state_dir: Path, port: int, as_shipped: bool, bell: str
     return emulator
 
 
-def _environment(state_dir: Path, port: int, as_shipped: bool) -> dict[str, str]:
+def _environment(state_dir: Path, port: int) -> dict[str, str]:
     return {
         **CREDENTIALS,
         "PATH": os.environ.get("PATH", ""),
@@ -90,7 +96,7 @@ def _environment(state_dir: Path, port: int, as_shipped: bool) -> dict[str, str]
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "TMPDIR": str(state_dir),  # it leaves a pid file there
-        "STREAMSCORE_EMULATOR_AS_SHIPPED": "1" if as_shipped else "",
+        "SFN_WAIT_SCALE": str(WAIT_SCALE),
     }
 
 

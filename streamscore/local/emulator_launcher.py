@@ -1,18 +1,21 @@
 """Start the emulator with what it lacks mended. Runs in the emulator's own environment, as a script.
 
 In ministack 1.5.33 PartiQL writes reach no DynamoDB stream and are metered as one unit whatever their size,
-BatchGetItem is not metered, and an alarm looks at its metric under any dimensions and at all periods as one.
+BatchGetItem is not metered, an alarm looks at its metric under any dimensions and at all periods as one, and
+state machines know no SageMaker, and every failure of a function of ours as `Runtime.HandlerError`.
 `tests/integration/test_emulator.py` fails when upstream mends one of them.
-What it does over and over is done once (here and in `emulator_speed`).
+What it does over and over is done once (here, in `emulator_speed` and in `emulator_inserts`).
 """
 
 import asyncio
 import json
 import os
+import re
 import socket
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,14 +23,16 @@ from typing import Any
 
 import emulator_kinesis  # beside this script
 from ministack import app
-from ministack.services import cloudwatch, dynamodb, kinesis, lambda_svc
+from ministack.services import cloudwatch, dynamodb, kinesis, lambda_svc, stepfunctions
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # the project: not installed in this environment
 from streamscore.local.alarm_state import alarm_state
+from streamscore.local.emulator_inserts import insert_batches_quickly
 from streamscore.local.emulator_speed import (
+    check_quickly,
     read_projections_once,
     read_statements_once,
-    size_and_check_quickly,
+    size_quickly,
 )
 from streamscore.local.emulator_trail import Trail
 
@@ -242,19 +247,54 @@ def _stream_of(request: dict[str, Any]) -> str:
     return str(request.get("StreamName") or request.get("StreamARN", "")).rpartition("/")[2]
 
 
+def name_functions_errors() -> None:
+    """A state's Retry and Catch see the name of the exception; the hub writes it first in its reply."""
+    call = stepfunctions._call_lambda
+
+    def wrapped(function: Any, event: Any) -> Any:
+        try:
+            return call(function, event)
+        except stepfunctions._ExecutionError as error:
+            named = re.search(r'\\?"errorType\\?": ?\\?"([\w.]+)', error.cause)
+            if error.error == "Runtime.HandlerError" and named:
+                raise stepfunctions._ExecutionError(named[1], error.cause) from error
+            raise
+
+    stepfunctions._call_lambda = wrapped
+
+
+def do_sagemaker_jobs(url: str) -> None:
+    """Hand the tasks `sagemaker:create…Job.sync` to whoever does them at `url`, and wait for the end."""
+
+    def run(resource: str, arguments: dict[str, Any]) -> Any:
+        body = json.dumps({"resource": resource, "arguments": arguments}).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, body)) as reply:  # noqa: S310 - our own hub
+            answer = json.load(reply)
+        if "error" in answer:
+            raise stepfunctions._ExecutionError(answer["error"], answer["cause"])
+        return answer["output"]
+
+    for name in ("createTrainingJob", "createProcessingJob"):
+        stepfunctions._SERVICE_DISPATCH[f"arn:aws:states:::sagemaker:{name}"] = run
+
+
 if __name__ == "__main__":
     if not os.environ.get("STREAMSCORE_EMULATOR_AS_SHIPPED"):
         emit_partiql_writes_to_streams()
+        parse_partiql_once()
+        insert_batches_quickly(read_statements_once())
         meter_partiql_by_size()
         meter_batch_get_item()
-        parse_partiql_once()
-        read_statements_once()
         read_projections_once()
-        size_and_check_quickly()
+        size_quickly()
+        check_quickly()
         emulator_kinesis.bound_reads()
         emulator_kinesis.keep_parents()
         evaluate_alarms_as_aws_does()
+        name_functions_errors()
         leave_lambdas_metrics_to_the_host()
+    if os.environ.get("STREAMSCORE_JOBS"):
+        do_sagemaker_jobs(os.environ["STREAMSCORE_JOBS"])
     if os.environ.get("STREAMSCORE_BELL"):
         ring_when_streams_change(os.environ["STREAMSCORE_BELL"])
     app._maybe_record_cloudtrail = Trail(Path("calls.jsonl")).record  # it is told of every request

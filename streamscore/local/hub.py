@@ -82,7 +82,10 @@ class _Handler(AnyMethodHandler):
         except PayloadTooLargeError as error:
             self._reply(413, _JSON, json.dumps({"message": str(error)}).encode())
             return
-        self._reply(500 if outcome.failed else 200, _JSON, outcome.payload)
+        if outcome.failed:
+            self._reply(500, _JSON, _kind_first(outcome.payload))
+        else:
+            self._reply(200, _JSON, outcome.payload)
 
     def _command(self, command: Command, body: bytes) -> None:
         try:
@@ -101,3 +104,9 @@ class _Handler(AnyMethodHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(response.body)
+
+
+def _kind_first(document: bytes) -> bytes:
+    """The error with its type first: the emulator passes on no more than its beginning."""
+    error = json.loads(document)
+    return json.dumps({"errorType": error.get("errorType"), **error}).encode()

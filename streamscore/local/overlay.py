@@ -6,14 +6,23 @@ the emulator only has to know that they exist.
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 Template = dict[str, Any]
 
 LOG_KEY = "streamscore-local"
 COMPOSITE = "AWS::CloudWatch::CompositeAlarm"
 POINTERS_REREAD_S = 5
-PARAMETERS = {"Stage": "dev", "EventSources": "disabled", "StreamMode": "PROVISIONED"}
+PARAMETERS = {
+    "Stage": "dev",
+    "EventSources": "disabled",
+    "StreamMode": "PROVISIONED",
+    "Retraining": "enabled",
+}
+_PROJECT = Path(__file__).resolve().parents[2]
 
 
 def localised(template: Template, proxy_url: str) -> Template:
@@ -98,6 +107,26 @@ def _pointers_are_followed_soon(local: Template) -> None:
     _environment(local)["POINTERS_REREAD_S"] = str(POINTERS_REREAD_S)
 
 
+def _definition_is_inline(local: Template) -> None:
+    """The emulator refuses a local DefinitionUri, as it does code."""
+    for machine in _of_type(local, "AWS::Serverless::StateMachine"):
+        path = _PROJECT / machine.pop("DefinitionUri")
+        machine["Definition"] = yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _no_training_image(local: Template) -> None:
+    """Jobs run from this checkout (`local/jobs.py`): no image is built, there is no registry."""
+    resources = local["Resources"]
+    for name in [name for name in resources if name.startswith("TrainingImage")]:
+        del resources[name]
+    pull = "PullTheImage"
+    statements = resources["TrainingJobRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    statements[:] = [one for one in statements if not isinstance(one, dict) or one.get("Sid") != pull]
+    (machine,) = _of_type(local, "AWS::Serverless::StateMachine")
+    machine["DefinitionSubstitutions"]["Image"] = "this-checkout"
+    del local["Outputs"]["TrainingImageBuildName"]
+
+
 DIFFERENCES: tuple[Callable[[Template], None], ...] = (
     _code_is_on_disk,
     _wheels_are_installed,
@@ -106,6 +135,8 @@ DIFFERENCES: tuple[Callable[[Template], None], ...] = (
     _alarms_of_one_metric_only,
     _no_dashboard_and_no_budget,
     _no_sql_over_exports,
+    _definition_is_inline,
+    _no_training_image,
     _log_key_is_fixed,
     _pointers_are_followed_soon,
 )

@@ -209,7 +209,7 @@ def _clear(state_dir: Path) -> None:
     _end_recorded(state_dir)
     for name in (STACK_FILE, ERROR_FILE):
         (state_dir / name).unlink(missing_ok=True)
-    for name in ("checkpoints", "emulator", "logs", "code"):
+    for name in ("checkpoints", "emulator", "logs", "code", "jobs"):
         shutil.rmtree(state_dir / name, ignore_errors=True)
 
 

@@ -24,6 +24,8 @@ from streamscore.decided.stored import Decided
 from streamscore.room_client import RoomClient
 
 PATIENCE_S = 60
+API = "ScoringApiAliasArn"
+"""The output that names the function to ask."""
 _GET = {"http": {"method": "GET"}}
 NO_SHARD = -1  # every watermark is another shard's
 
@@ -86,10 +88,13 @@ def specs(stack: Stack, shas: Iterable[str]) -> dict[str, Spec]:
 
 def running_spec(stack: Stack) -> Spec:
     """The spec that the stack's functions serve, by their own word: what was published last may not be
-    deployed yet, or its deployment may have failed.
+    deployed yet, or its deployment may have failed. Only where their name is not known (in a job of the state
+    machine) it is what was published last.
 
     TransientError if they do not answer, InvalidInputError if their spec is not published.
     """
+    if API not in stack.outputs:
+        return _newest(stack)
     sha = _health(stack)["spec"]
     spec = _spec(stack, f"specs/{sha}.json")
     if spec is None:
@@ -100,9 +105,20 @@ def running_spec(stack: Stack) -> Spec:
     return spec
 
 
+def _newest(stack: Stack) -> Spec:
+    pages = stack.client("s3").get_paginator("list_objects_v2")
+    found = pages.paginate(Bucket=stack.outputs["DataBucketName"], Prefix="specs/")
+    published = [entry for page in found for entry in page.get("Contents", ())]
+    newest = max(published, key=lambda entry: entry["LastModified"], default=None)
+    spec = _spec(stack, newest["Key"]) if newest else None
+    if spec is None:
+        raise InvalidInputError("the stack has published no spec: run `streamscore publish`")
+    return spec
+
+
 def _health(stack: Stack) -> dict[str, Any]:
     """What GET /health answers, asked by a direct invocation: the caller may have no way to the HTTP API."""
-    function, asked = stack.outputs["ScoringApiAliasArn"], {"rawPath": "/health", "requestContext": _GET}
+    function, asked = stack.outputs[API], {"rawPath": "/health", "requestContext": _GET}
     try:
         answer = stack.client("lambda").invoke(FunctionName=function, Payload=json.dumps(asked))
         reply = json.load(answer["Payload"])

@@ -32,6 +32,7 @@ def parts(policy: Policy) -> dict[str, str]:
         "control share": f"{policy.control_share:g}",
         "daily review capacity": "not given" if capacity is None else str(capacity),
         "gate": watch_in_words(policy.gate),
+        "retrain": watch_in_words(policy.retrain),
         **{
             f"thresholds of {version}": f"review {limits.review:g}, block {limits.block:g}"
             for version, limits in policy.thresholds.items()
@@ -55,6 +56,8 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, tuple):
+        if not hasattr(value, "_asdict"):
+            return " ".join(value)
         return f"({watch_in_words(cast(NamedTuple, value))})"
     return "none" if value is None else str(value)
 

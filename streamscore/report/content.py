@@ -122,6 +122,22 @@ class Count(msgspec.Struct, frozen=True):
     meaning: str
 
 
+class Move(msgspec.Struct, frozen=True):
+    """What the champion's pointer was moved to, when (RFC 3339), how, by whom and why."""
+
+    at: str
+    model: str
+    what: str
+    why: str
+
+
+class Lineage(msgspec.Struct, frozen=True):
+    """The champion's way, (step, what is known of it), and the pointer's moves, the newest first."""
+
+    steps: tuple[tuple[str, str], ...]
+    moves: tuple[Move, ...]
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Everything. Times are RFC 3339, UTC; `checks`, `parity` and `seconds` are a demo's; `evaluation` is of
     labelled rows in a file, not of the stack's decisions.
@@ -141,6 +157,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     prices: str
     agree: tuple[Count, ...]
     counts: tuple[Count, ...]
+    lineage: Lineage | None = None
     checks: tuple[Check, ...] = ()
     parity: tuple[Parity, ...] = ()
     seconds: dict[str, float] = {}

@@ -14,6 +14,7 @@ from streamscore.estimate.price_file import PriceTable
 from streamscore.monitoring import Stack
 from streamscore.report import watched
 from streamscore.report.content import Count, Drift, Report
+from streamscore.report.lineage import lineage
 from streamscore.report.tally import Tally
 
 COUNTS = (
@@ -71,6 +72,7 @@ def gather(stack: Stack, name: str, since: datetime, until: datetime, table: Pri
         cost=cost({at: usd for at, usd in sums.items() if at[1] in COSTS}, table.prices),
         prices=f"{table.region}, {table.as_of}",
         agree=_agree(stack, tally, counted, since, until),
+        lineage=lineage(stack, tally.models),
         counts=tuple(Count(one, counted.get(one, 0), BY_NAME[one].meaning) for one in COUNTS),
     )
 

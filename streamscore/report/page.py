@@ -22,6 +22,7 @@ from streamscore.report import (
     evaluation_figures,
     figures,
     label_figures,
+    lineage,
     parts,
 )
 from streamscore.report.content import Report
@@ -50,6 +51,7 @@ def render(report: Report, title: str, table: PriceTable | None = None) -> str:
         drift_figures=drift_figures,
         evaluation_figures=evaluation_figures,
         label_figures=label_figures,
+        ways=lineage.ways,
         number=parts.number,
         verdicts=verdicts(report),
         month=bill(Workload(), table.prices),

@@ -9,6 +9,7 @@ from stream_features.spec import Spec
 from streamscore.samples.http import api_events
 from streamscore.samples.kinesis import kinesis_event, kpl_aggregate
 from streamscore.samples.purchases import STARTED, Json, as_json, iso, poisoned, records
+from streamscore.samples.retraining import retrain_events
 from streamscore.samples.streams import state_stream_event, window_events
 
 
@@ -23,5 +24,6 @@ def sample_events(spec: Spec) -> dict[str, Json]:
         "scoring-state-stream.json": state,
         **window_events(spec, state),
         "monitor-schedule.json": {"source": "schedule", "scheduled_time": iso(STARTED + timedelta(hours=1))},
+        **retrain_events(),
         **api_events(),
     }

@@ -36,11 +36,13 @@ class Table:
 
 
 def read_table(path: Path, spec: Spec, columns: Sequence[str] = ()) -> Table:
-    """The labelled rows of a FEATURES file (Parquet), in time order; rows without a label are left out."""
+    """The labelled rows of a FEATURES file (Parquet), in time order; rows without a label are left out.
+    `columns` are some that the file has besides.
+    """
     label = spec.event.label
     if label is None:
         raise InvalidInputError("the spec declares no label ([event] label = …): there is nothing to learn")
-    frame = _parquet(path, (spec.event.id, spec.event.time, label, *spec.feature_names, *columns))
+    frame = _parquet(path, (spec.event.id, spec.event.time, label, *spec.feature_names), columns)
     frame = frame.filter(pl.col(label).is_not_null()).sort(spec.event.time, maintain_order=True)
     matrix = frame.select(pl.col(spec.feature_names).cast(pl.Float32)).to_numpy(order="c")
     endless = np.isinf(matrix).any(axis=0)
@@ -57,15 +59,16 @@ def read_table(path: Path, spec: Spec, columns: Sequence[str] = ()) -> Table:
     )
 
 
-def _parquet(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+def _parquet(path: Path, own: Sequence[str], besides: Sequence[str]) -> pl.DataFrame:
     try:
         present = pl.read_parquet_schema(path)
-        missing = [name for name in columns if name not in present]
-        if missing:
+        if missing := [name for name in own if name not in present]:
             raise InvalidInputError(
                 f"{path}: no column {', '.join(missing)}; `streamscore backfill` with this spec makes its own"
             )
-        return pl.read_parquet(path, columns=list(dict.fromkeys(columns)))
+        if missing := [name for name in besides if name not in present]:
+            raise InvalidInputError(f"{path}: no column {', '.join(missing)}; it has {', '.join(present)}")
+        return pl.read_parquet(path, columns=list(dict.fromkeys((*own, *besides))))
     except FileNotFoundError as error:
         raise InvalidInputError(f"{path}: no such file; make it with `streamscore backfill`") from error
     except pl.exceptions.ComputeError as error:

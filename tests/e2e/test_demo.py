@@ -2,10 +2,11 @@
 
 import base64
 import json
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from streamscore.local import stack as stacks
 from streamscore.local.function_process import DAEMON
 from tests import least_privilege, left_behind, xray_daemon
 from tests.exercised import BROKEN, CANARIES, exercise
+from tests.integration.commands import invoke
 from tests.reported import data_of
 
 STREAMSCORE = Path(sys.executable).with_name("streamscore")
@@ -29,10 +31,13 @@ LONG = ["--live", "1700", "--customers", "10", "--history-days", "100", "--rate"
 pytestmark = pytest.mark.e2e
 
 
-def start_demo(folder: Path, options: list[str], *more: str) -> "subprocess.Popen[str]":
+def start_demo(
+    folder: Path, options: list[str], *more: str, environ: Mapping[str, str] = os.environ
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [str(STREAMSCORE), "demo", *options, *more],
         cwd=folder,
+        env=environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -140,7 +145,7 @@ class Kept(NamedTuple):
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     folder = tmp_path_factory.mktemp("kept")
     with xray_daemon.listening() as daemon:
-        demo = start_demo(folder, "--keep", environ={DAEMON: daemon.address})
+        demo = start_demo(folder, SMALL, "--keep", environ=os.environ | {DAEMON: daemon.address})
         made = Kept(folder, finished(demo), daemon)
         try:
             yield made
@@ -157,6 +162,8 @@ def test_a_kept_stack_answers_commands_and_repeated_events_change_nothing(kept: 
     report = json.loads(kept.streamscore("report", "-o", "page.html", "--json"))
     drift, cost = (json.loads(kept.streamscore(command, "--json")) for command in ("drift", "cost"))
 
+    assert kept.summary["life"]["forced"] == ["coverage"]
+    assert "before labels enough are known" in kept.summary["life"]["reason"]
     assert sent["events"] > 0
     assert parity["held"]
     assert parity["compared"] == parity["equal"] == 300
@@ -211,6 +218,21 @@ def test_no_entitys_value_and_no_amount_is_told_outside_the_quarantine(asked_of:
     refused = [json.loads(line) for body in kept_aside for line in body.splitlines()]
     assert len(refused) == BROKEN
     assert all(b"canary" in base64.b64decode(line["payload"]) for line in refused)
+
+
+def test_a_file_of_ids_and_labels_corrects_a_label_once(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(*arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(invoke(*arguments, "--json").stdout)
+        return found
+
+    monkeypatch.chdir(kept.folder)
+    id_ = pl.read_parquet(".local/demo/events.parquet")["transaction_id"][-1]
+    told = said("decision", id_)["label"]
+    Path("labels.csv").write_text(f"transaction_id,is_fraud\n{id_},{not told}\n")
+    assert said("label", "labels.csv") == {"labels": 1, "known": 0}
+    stacks.load(kept.folder).drain()
+    assert said("decision", id_)["label"] is not told
+    assert said("label", "labels.csv") == {"labels": 0, "known": 1}
 
 
 def told(verdict: dict[str, Any]) -> list[tuple[Any, ...]]:

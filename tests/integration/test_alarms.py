@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from streamscore.local import stack as stacks
+from tests.integration.alarmed import moves, names, put_at_rest, told
 
 PAGED = {"AlarmDescription": [{"prefix": "Now: "}]}
 
@@ -16,43 +17,10 @@ def nothing_is_left_to_tell(stack: stacks.Stack) -> None:
     stack.drain()
 
 
-def told(stack: stacks.Stack, queue: str | None = None) -> list[str]:
-    """What the topic told since it was last asked."""
-    sqs, url = stack.client("sqs"), queue or stack.outputs["AlarmQueueUrl"]
-    bodies = []
-    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        for message in messages:
-            bodies.append(message["Body"])
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    return bodies
-
-
-def moves(bodies: list[str]) -> list[tuple[str, str]]:
-    """Which alarms went where, by logical id."""
-    found = [json.loads(body) for body in bodies if body.startswith("{")]
-    return [(alarm["AlarmName"].split("-")[2], alarm["NewStateValue"]) for alarm in found]
-
-
 def emit(stack: stacks.Stack, name: str, value: float, namespace: str = "streamscore", **of: str) -> None:
     dimensions = [{"Name": key, "Value": given} for key, given in of.items()]
     datum = {"MetricName": name, "Dimensions": dimensions, "Value": value}
     stack.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum])
-
-
-def names(stack: stacks.Stack, *logical: str) -> list[str]:
-    """CloudWatch's names of alarms by their logical ids."""
-    pages = stack.client("cloudwatch").get_paginator("describe_alarms").paginate()
-    every = [alarm["AlarmName"] for page in pages for alarm in page["MetricAlarms"]]
-    found = [name for name in every if name.split("-")[2] in logical]
-    assert len(found) == len(logical)
-    return found
-
-
-def put_at_rest(stack: stacks.Stack, *logical: str) -> None:
-    """Whatever other tests did to these alarms is over, and told."""
-    for name in names(stack, *logical):
-        stack.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="OK", StateReason="a test")
-    told(stack)
 
 
 def test_a_record_that_cannot_be_read_reaches_the_queue(stack: stacks.Stack) -> None:

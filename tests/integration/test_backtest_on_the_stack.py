@@ -148,7 +148,7 @@ def test_json_is_what_decision_shows_and_holds_no_ids_of_entities_unasked() -> N
             ("backtest", "--challenger", "nope"),
             "--challenger nope: neither a folder here nor a",
         ),
-        (("backtest", "--policy", "nope.toml"), "--policy nope.toml: cannot be read: .*No such file"),
+        (("backtest", "--policy", "nope.toml"), "nope.toml: cannot be read as a policy: No such file"),
         (
             ("backtest", "--policy", "policy.toml", "--until", "1d"),
             "streamscore-local: no decision was made in that",

@@ -1,5 +1,6 @@
 """The emulator runs where we say and ends with us; each of our mends works and is still needed."""
 
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ import pytest
 
 from streamscore.local import emulator as emulators
 from streamscore.local import reshard
+from streamscore.local.function_process import Outcome
+from streamscore.local.hub import Hub
 from streamscore.local.processes import ProcessIdentity
 from tests.conftest import client_of, poll_until
 
@@ -204,3 +207,44 @@ def test_an_alarm_looks_at_its_own_dimensions_period_by_period(emulator: emulato
 def test_upstream_still_takes_any_dimensions_and_all_periods_as_one(shipped: emulators.Emulator) -> None:
     assert alarm_after(shipped.endpoint, ("other", 0)) == "ALARM"
     assert alarm_after(shipped.endpoint, ("mine", 0)) == "ALARM"
+
+
+def test_upstream_state_machines_still_know_no_sagemaker_and_no_names_of_errors(
+    shipped: emulators.Emulator,
+) -> None:
+    hub = Hub()
+    hub.invoke = lambda *_: Outcome(b'{"errorMessage": "later", "errorType": "TransientError"}', failed=True)
+    made = client_of(shipped.endpoint, "lambda").create_function(
+        FunctionName="failing",
+        Runtime="python3.13",
+        Role="arn:aws:iam::000000000000:role/x",
+        Handler="x.y",
+        Code={"ZipFile": b"PK\x05\x06" + b"\0" * 18},
+        Environment={"Variables": {"MINISTACK_LAMBDA_PROXY_URL": f"{hub.url}/invoke"}},
+    )
+    jobs = error_of(shipped.endpoint, "arn:aws:states:::sagemaker:createTrainingJob.sync", {})
+    assert "not yet implemented" in jobs["cause"]
+    invoke = {"FunctionName": made["FunctionArn"], "Payload": {}}
+    assert (
+        error_of(shipped.endpoint, "arn:aws:states:::lambda:invoke", invoke)["error"]
+        == "Runtime.HandlerError"
+    )
+    hub.close()
+
+
+def error_of(endpoint: str, resource: str, parameters: dict[str, Any]) -> Any:
+    """How an execution of this one task fails."""
+    task = {"Type": "Task", "Resource": resource, "Parameters": parameters, "End": True}
+    states = client_of(endpoint, "stepfunctions")
+    machine = states.create_state_machine(
+        name=f"m-{uuid4().hex[:8]}",
+        definition=json.dumps({"StartAt": "Task", "States": {"Task": task}}),
+        roleArn="arn:aws:iam::000000000000:role/x",
+    )
+    run = states.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+
+    def found() -> Any:
+        return states.describe_execution(executionArn=run)
+
+    poll_until(lambda: found()["status"] == "FAILED", "the execution fails")
+    return found()

@@ -104,6 +104,42 @@ def test_statements_are_answered_as_the_emulator_that_ships_does(both: tuple[str
         assert ask(ours, "Scan", TableName=TABLE) == ask(shipped, "Scan", TableName=TABLE)
 
 
+PLAIN = f"INSERT INTO \"{TABLE}\" VALUE {{'pk': ?, 'n': ?}}"
+BATCHES: dict[str, list[tuple[str, list[Any]]]] = {
+    "new ones": [(PLAIN, [{"S": f"many-{n}"}, {"N": str(n)}]) for n in range(25)],
+    "some there already": [(PLAIN, [{"S": f"many-{n}"}, {"N": "1"}]) for n in range(20, 30)],
+    "one twice": [(PLAIN, [{"S": "twice"}, {"N": "1"}]), (PLAIN, [{"S": "twice"}, {"N": "2"}])],
+    "a number that is none": [(PLAIN, [{"S": "fine"}, N]), (PLAIN, [{"S": "odd"}, {"N": "much"}])],
+    "numbers too deep down": [(PLAIN, [{"S": "deep"}, {"M": {"l": {"L": [N, {"N": "1e9999999999"}]}}}])],
+    "too deep": [(PLAIN, [{"S": "deeper"}, DEEP])],
+    "another's text among them": [(PLAIN, [{"S": "mixed"}, N]), STATEMENTS[10]],
+    "no key": [(f"INSERT INTO \"{TABLE}\" VALUE {{'n': ?}}", [N]), (PLAIN, [{"S": "after no key"}, N])],
+    "an empty key": [(PLAIN, [{"S": ""}, N])],
+    "too large": [(PLAIN, [{"S": "large"}, {"S": "x" * 410_000}]), (PLAIN, [{"S": "after large"}, N])],
+    "a constant": [(f"INSERT INTO \"{TABLE}\" VALUE {{'pk': ?, 'n': 'one'}}", [{"S": "constant"}])],
+    "an attribute twice": [(f"INSERT INTO \"{TABLE}\" VALUE {{'pk': ?, 'pk': ?}}", [S, {"S": "both"}])],
+    "a map alone": [(f"INSERT INTO \"{TABLE}\" VALUE {{'M': ?}}", [{"M": {"pk": {"S": "map"}}}])],
+    "an order of their own": [(f"INSERT INTO \"{TABLE}\" VALUE {{'n': ?, 'pk': ?}}", [N, {"S": "order"}])],
+    "what is returned": [(f"{PLAIN} RETURNING ALL OLD *", [{"S": "returned"}, N])],
+    "no such table": [("INSERT INTO \"nowhere\" VALUE {'pk': ?}", [S])],
+    "too many": [(PLAIN, [{"S": f"more-{n}"}, {"N": str(n)}]) for n in range(26)],
+    "none": [],
+}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_batches_of_inserts_are_answered_as_the_emulator_that_ships_does(
+    both: tuple[str, str], name: str
+) -> None:
+    """Twice, so that the second time all is there; every item here is one unit to write."""
+    statements = [{"Statement": text, "Parameters": parameters} for text, parameters in BATCHES[name]]
+    for more in ({}, {"ReturnConsumedCapacity": "TOTAL"}):
+        ours, shipped = [ask(each, "BatchExecuteStatement", Statements=statements, **more) for each in both]
+        assert ours == shipped
+    kept = [ask(each, "Scan", TableName=TABLE) for each in both]
+    assert kept[0] == kept[1]
+
+
 def test_projections_are_answered_as_the_emulator_that_ships_does(both: tuple[str, str]) -> None:
     for endpoint in both:
         ask(endpoint, "PutItem", TableName=TABLE, Item={"pk": {"S": "p"}, "n": N, "more": MIXED})

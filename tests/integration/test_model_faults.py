@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from common.telemetry import metrics
 from scoring import bundle as bundles
 from scoring.pointers import CHALLENGER, CHAMPION, Version, bundle_key, model_key
+from scoring.serving import pauses
 from scoring.wiring import Wiring
 from streamscore.local.template import read_template
 from streamscore.training import pointers
@@ -225,6 +226,12 @@ def test_shadow_is_counted_once_a_decision_and_not_again_on_a_replay(life: Life)
     deliver(life.wiring, *batch)
     assert counted("DecisionsRepeated") == 3
     assert counted("ChallengerAgreed") + counted("ChallengerFlips") + counted("ChallengerAlerts") == 0
+
+
+def test_in_aws_a_pointer_is_followed_within_a_minute() -> None:
+    variables = read_template(ROOT / "template.yaml")["Globals"]["Function"]["Environment"]["Variables"]
+    pause_s = pauses(float(variables["POINTERS_REREAD_S"]), lambda: 1.0)
+    assert pause_s(False) <= 60
 
 
 def test_an_alarm_watches_refusals_on_both_paths() -> None:

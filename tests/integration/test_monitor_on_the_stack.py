@@ -3,16 +3,21 @@
 import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from streamscore.cli import cost, drift
+from streamscore.cli import report as report_of
 from streamscore.local import stack as stacks
+from tests.integration.alarmed import call, emitted
 from tests.monitored import amounts, images, publish
+from tests.reported import data_of
 
-COUNT = 600
+COUNT, LABELLED = 600, 120
+JUDGED = ("ScorePsi", "WorstFeaturePsi", "FeaturesDrifted", "ScoreDrifted", "RocAuc", "AveragePrecision")
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +31,8 @@ def version(stack: stacks.Stack) -> Iterator[str]:
     made = [_for_writing(image) for image in images(version, amounts(COUNT, 8))]
     for image in made:
         dynamodb.put_item(TableName=table, Item=image)
-    for image in made[:100]:
-        positive = image["decision"]["S"] == "review"
+    for number, image in enumerate(made[:LABELLED]):
+        positive = number % 3 == 0
         dynamodb.put_item(TableName=table, Item=image | {"label": {"BOOL": positive}})
     stack.start()
     stack.drain()
@@ -57,7 +62,7 @@ def test_drift_counts_every_decision_and_label_of_the_stream(version: str) -> No
     champion = found["champion"]
     comparison = champion["whole"]["comparison"]
     assert (champion["model"], comparison["decided"]) == (version, COUNT)
-    assert champion["arrived"]["labelled"] == 100
+    assert champion["arrived"]["labelled"] == LABELLED
     assert comparison["features"][0]["name"] == "amount"
     assert comparison["score"]["psi"] < 0.1
     assert f"{COUNT:,} decisions" in run(drift.command)
@@ -72,6 +77,39 @@ def test_the_hourly_function_reads_the_same_windows(stack: stacks.Stack, version
     found = json.load(answer["Payload"])
     assert found["model"] == version
     assert found["decided"] == newest["champion"]["whole"]["comparison"]["decided"]
+
+
+def test_cloudwatch_drift_and_the_report_agree(stack: stacks.Stack, version: str, tmp_path: Path) -> None:
+    """One stretch of time: what the schedule's function emits, what the command and the page's data say."""
+    report = json.loads(run(report_of.command, "--json", "-o", str(tmp_path / "report.html")))
+    page = data_of((tmp_path / "report.html").read_text("utf-8"))
+    stretch = {name: report["drift"]["champion"]["whole"][name] for name in ("since", "until")}
+    command = json.loads(
+        run(drift.command, "--json", "--since", stretch["since"], "--until", stretch["until"])
+    )
+    sums, counts = emitted(stack, *JUDGED), emitted(stack, *JUDGED, statistic="SampleCount")
+    call(stack, "MonitorSchedule", stretch)
+    more = emitted(stack, *JUDGED, statistic="SampleCount")  # the stack's own schedule may look too
+    cloudwatch = {
+        name: (now - sums[name]) / (more[name] - counts[name])
+        for name, now in emitted(stack, *JUDGED).items()
+    }
+    for looked in (command["champion"], report["drift"]["champion"], page["drift"]["champion"]):
+        comparison, labels = looked["whole"]["comparison"], looked["performance"]["labels"]
+        assert (looked["model"], comparison["decided"]) == (version, COUNT)
+        assert cloudwatch == pytest.approx(
+            {
+                "ScorePsi": comparison["score"]["psi"],
+                "WorstFeaturePsi": comparison["features"][0]["psi"],
+                "FeaturesDrifted": 0,
+                "ScoreDrifted": 0,
+                "RocAuc": labels["roc_auc"]["value"],
+                "AveragePrecision": labels["average_precision"]["value"],
+            }
+        )
+        assert looked["verdict"]["findings"] == []
+    assert cloudwatch["ScorePsi"] > 0
+    assert 0 < cloudwatch["RocAuc"] < 1
 
 
 def test_what_the_functions_metered_is_what_cost_reports(stack: stacks.Stack, version: str) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from common.errors import InvalidInputError, ModelRefusedError, TransientError
+from scoring import pointer_moves
 from scoring.pointers import CHALLENGER, CHAMPION, NOTHING, POLICY, Version
-from streamscore.training import pointers
 from streamscore.training.pointers import back, history, instead, point, promote, read
 
 
@@ -53,7 +53,7 @@ def test_a_move_after_going_back_remembers_what_was_there(ssm: Any, prefix: str)
 
 
 def test_what_is_remembered_is_bounded_and_fits_the_parameter(ssm: Any, prefix: str) -> None:
-    many = [Version(f"{n:016x}", f"{n:064x}") for n in range(pointers.EARLIER + 5)]
+    many = [Version(f"{n:016x}", f"{n:064x}") for n in range(pointer_moves.EARLIER + 5)]
     for one in many:
         moved = point(ssm, prefix, one, "r" * 1500)
     assert (moved.previous, *moved.earlier) == tuple(reversed(many[3:-1]))

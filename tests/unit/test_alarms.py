@@ -29,6 +29,7 @@ OF_AWS = {
     ("AWS/DynamoDB", "WriteThrottleEvents"): ("TableName", TABLES),
     ("AWS/SQS", "ApproximateAgeOfOldestMessage"): ("QueueName", QUEUES),
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): ("QueueName", QUEUES),
+    ("AWS/States", "ExecutionsFailed"): ("StateMachineArn", {"RetrainMachine"}),
     ("AWS/ApiGateway", "5xx"): ("ApiId", {"HttpApi"}),
     ("AWS/ApiGateway", "4xx"): ("ApiId", {"HttpApi"}),
     ("AWS/ApiGateway", "Count"): ("ApiId", {"HttpApi"}),
@@ -54,6 +55,7 @@ EXPECTED: dict[tuple[Any, ...], set[str]] = {
         "ScoringApiThrottledAlarm",
         "MonitorWindowsThrottledAlarm",
         "MonitorScheduleThrottledAlarm",
+        "RetrainThrottledAlarm",
         "StreamFullAlarm",
         "StateThrottledAlarm",
         "DecisionsThrottledAlarm",
@@ -78,6 +80,9 @@ EXPECTED: dict[tuple[Any, ...], set[str]] = {
         "PolicyRefusedAlarm",
         "ApiPolicyRefusedAlarm",
         "EventsArrivingAlarm",
+        "RetrainErrorsAlarm",
+        "RetrainingFailedAlarm",
+        "ModelRolledBackAlarm",
     },
     ("Sum", 900, 1, 1, ">", 2, "notBreaching"): {"MonitorScheduleErrorsAlarm"},
     ("Sum", 300, 3, 3, ">", 0, "notBreaching"): {"ModelStaleAlarm", "ApiModelStaleAlarm"},
@@ -230,6 +235,7 @@ def test_the_topic_takes_messages_from_this_stack_only() -> None:
         "AlarmsOfThisStack",
         "BudgetsOfThisAccount",
         "TheRuleThatTellsOfDrift",
+        "TheRuleThatTellsOfRetraining",
         "TlsOnly",
     }
     for statement in statements.values():
@@ -240,6 +246,8 @@ def test_the_topic_takes_messages_from_this_stack_only() -> None:
     assert alarms.endswith(":alarm:${AWS::StackName}-*")
     drift = statements["TheRuleThatTellsOfDrift"]["Condition"]
     assert drift == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["DriftFoundRule", "Arn"]}}}
+    told = statements["TheRuleThatTellsOfRetraining"]["Condition"]
+    assert told == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["RetrainingToldRule", "Arn"]}}}
     for composite in COMPOSITES.values():
         assert composite["AlarmName"]["Fn::Sub"].startswith("${AWS::StackName}-")
 
@@ -259,18 +267,24 @@ def test_the_queue_for_machines_takes_messages_from_the_topic_only_and_both_are_
     assert sns["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"].endswith(":${AWS::StackName}-AlarmTopic-*")
 
 
-def test_drift_found_is_told_by_name_and_what_cannot_be_told_is_kept() -> None:
-    (rule,) = of_type("AWS::Events::Rule").values()
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [("DriftFoundRule", ["DriftFound"]), ("RetrainingToldRule", ["RetrainingEnded", "RetrainingWaits"])],
+)
+def test_what_the_bus_says_is_told_by_name_and_what_cannot_be_told_is_kept(
+    name: str, kinds: list[str]
+) -> None:
+    rule = of_type("AWS::Events::Rule")[name]
     assert rule["EventBusName"] == {"Ref": "EventBus"}
-    assert rule["EventPattern"] == {"source": ["streamscore"], "detail-type": ["DriftFound"]}
+    assert rule["EventPattern"] == {"source": ["streamscore"], "detail-type": kinds}
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Ref": "AlarmTopic"}
     transformer = target["InputTransformer"]
-    for name in transformer["InputPathsMap"]:
-        assert f"<{name}>" in transformer["InputTemplate"]
+    for path in transformer["InputPathsMap"]:
+        assert f"<{path}>" in transformer["InputTemplate"]
     assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["UndeliveredQueue", "Arn"]}
     kept = resources()["UndeliveredQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"][0]
-    assert {"Fn::GetAtt": ["DriftFoundRule", "Arn"]} in kept["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert {"Fn::GetAtt": [name, "Arn"]} in kept["Condition"]["ArnEquals"]["aws:SourceArn"]
 
 
 def test_a_budget_is_made_once_an_amount_is_given_and_tells_the_topic_before_it_is_spent() -> None:
@@ -292,7 +306,7 @@ def test_the_metrics_page_names_an_alarm_where_there_is_one() -> None:
 
 
 def test_what_a_drift_message_is_made_of_is_in_the_event() -> None:
-    (rule,) = of_type("AWS::Events::Rule").values()
+    rule = of_type("AWS::Events::Rule")["DriftFoundRule"]
     paths = rule["Targets"][0]["InputTransformer"]["InputPathsMap"].values()
     assert {path.removeprefix("$.detail.") for path in paths} == {"model", "since", "until", "text"}
 

@@ -13,7 +13,7 @@ REGIONS = [
     for region in SESSION.get_available_regions("dynamodb", partition)
 ]
 
-OTHERWISE_CALLED = {"monitoring": "cloudwatch"}
+OTHERWISE_CALLED = {"monitoring": "cloudwatch", "states": "stepfunctions"}
 """Where botocore's name is not that of the host."""
 
 

@@ -118,7 +118,7 @@ def test_a_command_of_the_aws_cli_exists_and_has_these_options(arguments: list[s
 )
 def test_a_command_of_ours_exists_and_has_these_options(arguments: list[str]) -> None:
     command: click.Command = cli
-    while isinstance(command, click.Group) and arguments:
+    while isinstance(command, click.Group) and arguments and not arguments[0].startswith("--"):
         name, *arguments = arguments
         found = command.get_command(click.Context(command), name)
         assert found, f"there is no command {name}"

@@ -139,7 +139,7 @@ def histories(draw: st.DrawFn) -> list[tuple[object, ...]]:
     """Mostly moves of one pointer, mostly looked at; now and then something breaks or mends."""
     often = draw(st.sampled_from([CHAMPION, CHALLENGER, POLICY]))
     names = st.sampled_from([often] * 4 + [CHAMPION, CHALLENGER, POLICY])
-    targets = st.sampled_from([*GOOD, *GOOD, "wrong", "absent", "nothing"])  # "unserved" has its own test
+    targets = st.sampled_from([*GOOD, *GOOD, "wrong", "absent", "unserved", "nothing"])
     move = st.tuples(st.just("point"), names, targets, st.none() | targets)
     kinds = st.sampled_from(["models", "policies"])
     event = (

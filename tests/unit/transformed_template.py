@@ -35,6 +35,7 @@ def transformed(
     """The template as CloudFormation gets it when code and layers lie there."""
     uploaded = json.loads(json.dumps(template))
     uploaded["Globals"]["Function"]["CodeUri"] = code
+    uploaded["Resources"]["RetrainMachine"]["Properties"]["DefinitionUri"] = "s3://bucket/definition"
     for name in ("RuntimeLayer", "OnnxLayer"):
         uploaded["Resources"][name]["Properties"]["ContentUri"] = layer
     done = subprocess.run(
