@@ -189,6 +189,29 @@ def test_a_bus_that_hangs_is_waited_for_once_and_then_left_alone(
     assert stack.waiting() == 2
 
 
+def test_a_queue_that_hangs_beside_the_bus_keeps_nobody_from_their_answer_either(
+    stack: ScoringStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One wait for the queue an answer, however many are to be told; later the stream tells the bus."""
+    monkeypatch.setattr("scoring.record.BUS_PATIENCE_MS", 10)
+    monkeypatch.setattr("scoring.wiring.BUS_TIMEOUT_S", 0.05)
+    with Silent() as bus, Silent() as queue:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", bus.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", queue.url)
+        api = Endpoints(stack.wired())
+        for ids in ("ab", "cd"):
+            batch = {"events": [event(id_, amount=6000.0) for id_ in ids]}
+            status, answer = call(api, "POST", "/batch-predict", batch)
+            assert (status, [each["decision"] for each in answer["results"]]) == (200, ["review"] * 2)
+        assert (bus.asked(), queue.asked()) == (1, 2)
+    assert [item["decision"]["S"] for item in stack.items()] == ["review"] * 4
+    for service in ("EVENTBRIDGE", "SQS"):
+        monkeypatch.delenv(f"AWS_ENDPOINT_URL_{service}")
+    deliver(stack.wired(), record(1, [row(id_, amount=6000.0) for id_ in "abcd"]))
+    told = [message["detail"] for message in stack.published()]
+    assert [(detail["id"], detail["source"]) for detail in told] == [(id_, "api") for id_ in "abcd"]
+
+
 @pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.INTERNAL, Fault.UNAVAILABLE, Fault.REFUSED])
 @pytest.mark.parametrize("operation", [READ, WRITE])
 def test_a_throttled_table_is_answered_with_come_back_and_later_with_the_decision(

@@ -14,6 +14,7 @@ from common.pricing import item_bytes
 from scoring import bundle as bundle_values
 from scoring.bus import BYTES_PER_CALL
 from scoring.pointers import CHALLENGER, POLICY, Version, policy_key
+from scoring.reasons import MOST_CHARACTERS
 from scoring.wiring import Wiring
 from stream_features import spec as specs
 from stream_features.spec import Spec
@@ -35,6 +36,7 @@ from tests.integration.scoring_stack import ScoringStack, deliver, fresh_stack, 
 MISSING = float("nan")
 BROKEN = "kwk="  # MessagePack of another shape
 FIELDS = 500
+LONG = 9e14  # told with fifteen digits
 
 
 stack = fresh_stack
@@ -47,9 +49,13 @@ def unreadable(sequence: int) -> dict[str, Any]:
 
 
 def wide_spec() -> Spec:
-    """The small spec, with five hundred more fields that travel to the decision."""
+    """The small spec, with five hundred more fields that travel to the decision, and a reason as long as the
+    spec allows, which tells the value again and again.
+    """
     names = [f"field_{n:03}" for n in range(FIELDS)]
-    text = small_model.SPEC.replace('"shop"]', '"shop", ' + ", ".join(f'"{n}"' for n in names) + "]")
+    reason = f'of = "amount"\nreason = "{"{value}" * 28}"'
+    text = small_model.SPEC.replace('of = "amount"', reason, 1)
+    text = text.replace('"shop"]', '"shop", ' + ", ".join(f'"{n}"' for n in names) + "]")
     return specs.parse(
         text.replace('shop = "string?"', 'shop = "string?", ' + ", ".join(f'{n} = "string"' for n in names))
     )
@@ -227,7 +233,7 @@ def test_a_batch_of_all_that_can_go_wrong_loses_nothing_and_blocks_nothing(
         record(1, [row("plain"), row("nan", mean=MISSING)]),
         unreadable(2),
         record(3, [row("unknown")], spec_sha=unknown),
-        record(4, [wide_row("wide", HUGE)], spec_sha=wide),
+        record(4, [wide_row("wide", LONG)], spec_sha=wide),
         record(5, [row("throttled", HUGE)]),
         record(6, [row("last", HUGE)]),
     ]
@@ -247,6 +253,8 @@ def test_a_batch_of_all_that_can_go_wrong_loses_nothing_and_blocks_nothing(
         "last": ("block", None), "nan": ("approve", "score_missing"), "plain": ("approve", None),
         "throttled": ("block", None), "unknown": ("approve", "features_missing"), "wide": ("block", None),
     }  # fmt: skip
+    (oversize,) = [item for item in stack.items() if item["pk"]["S"] == "wide"]
+    assert max(len(reason["M"]["text"]["S"]) for reason in oversize["reasons"]["L"]) == MOST_CHARACTERS
     assert stack.published() == []
     wiring.bus._events = alive
     clock.a_while()
