@@ -22,6 +22,10 @@ test-nightly: setup ## every property test with 10,000 examples: hours
 chaos: setup ## a stream under kills, faults, repeats and new shards equals one without: ARGS="--seeds 3 --events 20000"
 	@$(BIN)/python -m streamscore.chaos $(ARGS)
 
+chaos-nightly: setup ## the same for fifty seeds, then each of five broken rules has to show: hours
+	@$(BIN)/python -m streamscore.chaos --seeds 50 $(ARGS)
+	@$(BIN)/python -m streamscore.chaos --mutations --events 100
+
 fuzz: setup ## what reads bytes from outside, led by coverage: ten minutes each, or ARGS="records --seconds 60"
 	@scripts/bootstrap.sh fuzz
 	@PYTHONPATH=.:.tools/fuzz/lib/python3.13/site-packages $(BIN)/python scripts/fuzz.py $(ARGS)
@@ -94,4 +98,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test test-nightly chaos fuzz check scan bench build docs invoke start-api deploy training-image readme lock clean
+.PHONY: help setup demo test test-nightly chaos chaos-nightly fuzz check scan bench build docs invoke start-api deploy training-image readme lock clean

@@ -8,17 +8,21 @@ Ends with 1 if any seed shows a difference, and says how to run that seed again.
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import click
 
 from stream_features import spec as specs
 from stream_features.spec import Spec
-from streamscore.chaos import mutations, stream
-from streamscore.chaos.contents import Contents, differences
+from streamscore.chaos import labels, mutations, stream
+from streamscore.chaos.befell import never
+from streamscore.chaos.contents import Contents
+from streamscore.chaos.differences import differences
 from streamscore.chaos.run import Ran, parts_for, run
-from streamscore.chaos.schedule import NOTHING, Schedule
+from streamscore.chaos.schedule import NOTHING, schedule_of
 from streamscore.chaos.world import Parts
 
 SHARDS = 2
@@ -35,12 +39,19 @@ class Trial:
     parts: Parts
 
     def under(self, seed: int, parts: Parts | None = None) -> list[str]:
-        """Run it under the faults of a seed and tell; returns what differs."""
-        ran = run(self.folder / f"seed-{seed}", self.spec, self.material, Schedule(seed), parts or self.parts)
-        wrong = differences(self.plain, ran.contents, ran.broken)
+        """Run it under the faults of a seed and tell; returns what differs. Then the run's folder is left."""
+        folder = self.folder / f"seed-{seed}"
+        schedule = schedule_of(seed, self.material.events)
+        ran = run(folder, self.spec, self.material, schedule, parts or self.parts)
+        wrong = differences(self.plain, ran.contents, ran.events, ran.rubbish)
         click.echo(f"seed {seed}: {'DIFFERS' if wrong else 'equal'}; {_told(ran)}")
+        click.echo("  " + ", ".join(f"{what} {count}" for what, count in ran.befell.items() if count))
+        if missing := ", ".join(never(ran.befell)):
+            click.echo(f"  not in this run: {missing}")
         for line in wrong:
             click.echo(f"  {line}")
+        if not wrong:
+            shutil.rmtree(folder)
         return wrong
 
 
@@ -71,15 +82,23 @@ def _trial(folder: Path, events: int) -> Trial:
     path = mutations.PROJECT / "src/features.toml"
     spec = specs.parse(path.read_text(encoding="utf-8"), str(path))
     material = stream.prepare(folder / "material", spec, events)
+    ways = Counter(labels.coming(event).value for event in range(material.events))
+    click.echo(
+        f"{material.events} events, {len(material.records) - material.events} labels: "
+        + ", ".join(f"{count} {way}" for way, count in sorted(ways.items()))
+    )
     plain = run(folder / "plain", spec, material, NOTHING, parts_for(events, shards=1))
-    click.echo(f"{len(material.records)} records, without faults: {_told(plain)}")
-    if wrong := differences(plain.contents, plain.contents, broken=0):
+    click.echo(f"without faults: {_told(plain)}")
+    if wrong := differences(plain.contents, plain.contents, plain.events, plain.rubbish):
         raise click.ClickException("the run without faults is not whole: " + "; ".join(wrong))
     return Trial(folder, spec, material, plain.contents, parts_for(events, SHARDS))
 
 
 def _held(trial: Trial, seeds: range, events: int) -> bool:
+    began_s = monotonic()
     failed = [seed for seed in seeds if trial.under(seed)]
+    minutes = (monotonic() - began_s) / 60
+    click.echo(f"{len(seeds)} seeds of {events} events in {minutes:.0f} min: {len(failed)} differ")
     for seed in failed:
         click.echo(f"again: make chaos ARGS='--seeds 1 --first {seed} --events {events} --keep'")
     return not failed
@@ -98,11 +117,10 @@ def _mutated(trial: Trial, first: int) -> bool:
 
 
 def _told(ran: Ran) -> str:
-    did = {f"calls {fault.name.lower()}": count for fault, count in ran.faults.items()}
-    befell = {f"invocations {mishap.name.lower()}": count for mishap, count in ran.mishaps.items()}
-    counts = ", ".join(f"{name} {count}" for name, count in sorted((did | befell).items()))
-    left = f"{len(ran.contents.decisions)} decided, {ran.contents.quarantined} set aside"
-    return f"{left}, {ran.seconds:.0f} s ({counts})"
+    aside = sum(ran.contents.quarantined.values())
+    sent = ran.events + sum(ran.rubbish.values())
+    left = f"{len(ran.contents.decisions)} decided, {aside} set aside, {ran.contents.given_up} given up"
+    return f"{left}, of {sent} sent; {ran.seconds:.0f} s, {ran.cpu_s:.0f} s CPU"
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 import base64
 import gzip
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stream_features.spec import Spec
 from stream_features.state import Row, decode_out
+from streamscore.chaos.counted import counted
 from streamscore.chaos.world import World
 from streamscore.decided.decisions_log import decisions_log
 from streamscore.decided.stored import Decided
@@ -20,12 +22,18 @@ _MAY_DIFFER = {"scored_at_ms", "arrival_ms", "trace"}
 
 @dataclass(frozen=True)
 class Contents:
-    """A run's end. `rows`: event id to the rows it was given on the state table's stream."""
+    """A run's end.
+
+    `rows`: event id to the rows it was given on the state table's stream; `counted`: what the monitor counted
+    in all windows; `told`: see Heard; `quarantined`: how many records with that payload were set aside.
+    """
 
     decisions: dict[str, Any]
     states: dict[str, bytes]
     rows: dict[str, list[Any]]
-    quarantined: int
+    counted: dict[str, list[int]]
+    told: dict[str, list[Any]]
+    quarantined: Mapping[bytes, int]
     given_up: int
 
 
@@ -36,41 +44,11 @@ def contents(world: World, spec: Spec) -> Contents:
         decisions={one.id: _lasting(one) for one in decisions_log(stack)},
         states=state_blobs(stack, spec),
         rows=_rows(world),
+        counted=counted(stack),
+        told=world.heard.told,
         quarantined=_quarantined(stack),
         given_up=given_up(stack),
     )
-
-
-def differences(expected: Contents, found: Contents, broken: int) -> list[str]:
-    """What is not as in the run without faults, in words; empty when all is well."""
-    told = []
-    for name in ("decisions", "states"):
-        told += _unlike(name, getattr(expected, name), getattr(found, name))
-    told += _unlike("rows", {k: rows[0] for k, rows in expected.rows.items()}, _firsts(found))
-    repeated = [key for key, rows in found.rows.items() if len(rows) > 1]
-    if repeated:
-        told.append(f"rows: {len(repeated)} events were emitted more than once, {repeated[0]} for one")
-    if found.quarantined != broken:
-        told.append(f"quarantine: {found.quarantined} records, and {broken} could not be parsed")
-    if found.given_up:
-        told.append(f"failed: {found.given_up} records were given up")
-    return told
-
-
-def _firsts(found: Contents) -> dict[str, Any]:
-    return {key: rows[0] for key, rows in found.rows.items()}
-
-
-def _unlike(name: str, expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    missing, more = expected.keys() - found.keys(), found.keys() - expected.keys()
-    other = sorted(key for key in expected.keys() & found.keys() if expected[key] != found[key])
-    told = []
-    for words, keys in (("missing", missing), ("too many", more), ("different", other)):
-        if keys:
-            told.append(f"{name}: {len(keys)} {words}, {min(keys)} for one")
-    if other:
-        told.append(f"  expected {expected[other[0]]!r:.600}\n  found    {found[other[0]]!r:.600}")
-    return told
 
 
 def _lasting(one: Decided) -> Any:
@@ -100,14 +78,13 @@ def _emitted(change: dict[str, Any]) -> Sequence[Row]:
     return decode_out(base64.b64decode(out["B"])).rows if out else ()
 
 
-def _quarantined(stack: Any) -> int:
-    """Distinct records set aside: a batch that is tried again sets them aside again."""
+def _quarantined(stack: Any) -> Counter[bytes]:
+    """Payloads of the records set aside: a batch that is tried again sets them aside again."""
     s3, bucket = stack.client("s3"), stack.outputs["DataBucketName"]
-    found = set()
+    found: dict[tuple[str, str], bytes] = {}
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="quarantine/"):
         for entry in page.get("Contents", ()):
             body = gzip.decompress(s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read())
-            for line in body.splitlines():
-                record = json.loads(line)
-                found.add((record["shard"], record["sequence"]))
-    return len(found)
+            for record in map(json.loads, body.splitlines()):
+                found[record["shard"], record["sequence"]] = base64.b64decode(record["payload"])
+    return Counter(found.values())

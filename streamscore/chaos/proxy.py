@@ -1,4 +1,4 @@
-"""Stands between functions and the emulator on the loopback, and does to some calls what networks and AWS do.
+"""Stands before the emulator on the loopback; does to calls of functions and producer what AWS may do.
 
 Spared are reads of S3 and SSM: a model or policy that cannot be read at a cold start changes decisions by
 design (`model_unavailable`), and this is about what must not change them.
@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from http.client import HTTPConnection, HTTPMessage
 from typing import Any, BinaryIO, cast, override
 from urllib.parse import urlsplit
@@ -19,14 +20,24 @@ from streamscore.local.loopback import AnyMethodHandler, LoopbackServer
 
 SLOW_AT_MOST_S = 0.3
 _HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "date", "server"}
-_PARTLY = {"BatchGetItem", "BatchExecuteStatement", "PutEvents"}
+_LISTS = {"BatchExecuteStatement": "Statements", "PutEvents": "Entries", "PutRecords": "Records"}
+PARTLY = ("BatchGetItem", *_LISTS)
+"""Operations that can be done in part."""
 
 
 class Proxy:
-    """The running proxy; `seen` counts what it did, by operation and fault."""
+    """The running proxy; `seen` counts what it did, by operation and fault.
 
-    def __init__(self, upstream: str, schedule: Schedule) -> None:
-        self.upstream, self.schedule = urlsplit(upstream), schedule
+    `on_done` hears of each call that was done: operation, request and reply.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        schedule: Schedule,
+        on_done: Callable[[str, bytes, bytes], None] = lambda _operation, _request, _reply: None,
+    ) -> None:
+        self.upstream, self.schedule, self.on_done = urlsplit(upstream), schedule, on_done
         self.seen: Counter[tuple[str, Fault]] = Counter()
         self._calls: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -49,7 +60,7 @@ class Proxy:
             self._calls[operation] += 1
             number = self._calls[operation]
             fault = Fault.NONE if spared else self.schedule.fault(operation, number)
-            if fault is Fault.PARTIAL and operation not in _PARTLY:
+            if fault is Fault.PARTIAL and operation not in PARTLY:
                 fault = Fault.NONE
             self.seen[operation, fault] += 1
         return fault, number
@@ -81,7 +92,7 @@ class _Handler(AnyMethodHandler):
             case _:
                 if fault is Fault.SLOW:
                     time.sleep(proxy.schedule.delay_s(operation, number, SLOW_AT_MOST_S))
-                status, headers, reply = self._passed_on(body)
+                status, headers, reply = self._passed_on(operation, body)
                 if fault is Fault.LOST:
                     self.close_connection = True
                 else:
@@ -94,26 +105,29 @@ class _Handler(AnyMethodHandler):
             self._reply(status, {}, f"<Error><Code>{code}</Code><Message>chaos</Message></Error>".encode())
             return
         code = "ThrottlingException" if throttled else "InternalServerError"
-        if throttled and service.startswith("DynamoDB"):
+        if throttled and service.startswith(("DynamoDB", "Kinesis")):
             code = "ProvisionedThroughputExceededException"
         self._reply(status, {}, json.dumps({"__type": code, "message": "chaos"}).encode())
 
     def _partly(self, operation: str, body: bytes) -> None:
         now, later = halves(operation, json.loads(body))
-        status, headers, reply = self._passed_on(json.dumps(now).encode())
+        status, headers, reply = self._passed_on(operation, json.dumps(now).encode())
         if status == http.HTTPStatus.OK:
             reply = json.dumps(left_undone(operation, json.loads(reply), later)).encode()
         self._reply(status, {name: v for name, v in headers.items() if "crc32" not in name.lower()}, reply)
 
-    def _passed_on(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        upstream = self.server.proxy.upstream
-        connection = HTTPConnection(upstream.hostname or "", upstream.port, timeout=60)
+    def _passed_on(self, operation: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        proxy = self.server.proxy
+        connection = HTTPConnection(proxy.upstream.hostname or "", proxy.upstream.port, timeout=60)
         try:
             connection.request(self.command, self.path, body, _kept(self.headers))
             reply = connection.getresponse()
-            return reply.status, _kept(reply.msg), reply.read()
+            answer = reply.read()
         finally:
             connection.close()
+        if reply.status == http.HTTPStatus.OK:
+            proxy.on_done(operation, body, answer)
+        return reply.status, _kept(reply.msg), answer
 
     def _reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response_only(status)
@@ -136,9 +150,8 @@ def halves(operation: str, request: dict[str, Any]) -> tuple[dict[str, Any], lis
         now, later = _halved(asked["Keys"])
         left = [{table: {**asked, "Keys": later}}] if later else []
         return {**request, "RequestItems": {table: {**asked, "Keys": now}}}, left
-    key = "Statements" if operation == "BatchExecuteStatement" else "Entries"
-    now, later = _halved(request[key])
-    return {**request, key: now}, later
+    now, later = _halved(request[_LISTS[operation]])
+    return {**request, _LISTS[operation]: now}, later
 
 
 def left_undone(operation: str, reply: dict[str, Any], later: list[Any]) -> dict[str, Any]:
@@ -148,11 +161,14 @@ def left_undone(operation: str, reply: dict[str, Any], later: list[Any]) -> dict
     if operation == "BatchExecuteStatement":
         throttled = {"Error": {"Code": "ThrottlingError", "Message": "chaos"}}
         return {**reply, "Responses": reply["Responses"] + [throttled] * len(later)}
-    failed = {"ErrorCode": "ThrottlingException", "ErrorMessage": "chaos"}
+    of_stream = operation == "PutRecords"
+    code = "ProvisionedThroughputExceededException" if of_stream else "ThrottlingException"
+    failed = {"ErrorCode": code, "ErrorMessage": "chaos"}
+    entries, count = _LISTS[operation], "FailedRecordCount" if of_stream else "FailedEntryCount"
     return {
         **reply,
-        "Entries": reply["Entries"] + [failed] * len(later),
-        "FailedEntryCount": reply.get("FailedEntryCount", 0) + len(later),
+        entries: reply[entries] + [failed] * len(later),
+        count: reply.get(count, 0) + len(later),
     }
 
 

@@ -1,7 +1,7 @@
 """One run of the stream through a world under a schedule, and what it left."""
 
+import os
 import shutil
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,9 @@ from time import monotonic
 
 from stream_features.spec import Spec
 from streamscore.chaos import stream
+from streamscore.chaos.befell import befell
 from streamscore.chaos.contents import Contents, contents
-from streamscore.chaos.schedule import Fault, Mishap, Schedule
+from streamscore.chaos.schedule import Schedule
 from streamscore.chaos.world import Parts, World, world
 from streamscore.training import bundles, pointers
 
@@ -19,32 +20,41 @@ DRAIN_WITHIN_S = 1800.0
 
 @dataclass(frozen=True)
 class Ran:
-    """A run's end, and what it went through. `broken`: records put that could not be parsed."""
+    """A run's end, and what it went through: `befell` says how often what happened.
+
+    `seconds` and `cpu_s` are of everything in it, start and end of the stack included.
+    """
 
     contents: Contents
-    broken: int
-    faults: Mapping[Fault, int]
-    mishaps: Mapping[Mishap, int]
-    poller_restarts: int
+    events: int
+    rubbish: Mapping[bytes, int]
+    befell: Mapping[str, int]
     seconds: float
+    cpu_s: float
 
 
 def run(folder: Path, spec: Spec, material: stream.Material, schedule: Schedule, parts: Parts) -> Ran:
     """Put the stream, wait until all is worked off, and read what is there. `folder` is removed before."""
     shutil.rmtree(folder, ignore_errors=True)
-    began = monotonic()
+    began, cpu_began_s = monotonic(), _cpu_s()
     with world(folder, spec, schedule, parts) as made:
         _promote(made, material.bundle)
         made.stack.start()
         arn = made.stack.outputs["EventsStreamArn"]
-        kinesis = made.stack.client("kinesis")
-        broken = stream.put(kinesis, arn.rpartition("/")[2], arn, material.records, schedule)
+        sent = stream.put(made.producer(), made.stack.client("kinesis"), arn, material.records, schedule)
         made.stack.drain(DRAIN_WITHIN_S)
-        faults = Counter[Fault]()
-        for (_operation, fault), count in made.proxy.seen.items():
-            faults[fault] += count
+        heard = made.heard
+        more = {
+            "records on the stream again, by the producer": heard.landed
+            - len(material.records)
+            - heard.rubbish.total(),
+            "records put that cannot be applied": heard.rubbish.total(),
+            "processes with a wrong clock": made.processes if schedule.skew_s else 0,
+        }
+        happened = befell(made.proxy.seen, made.mishaps, made.metered.sums, sent, more)
         left = contents(made, spec)
-        return Ran(left, broken, faults, made.mishaps, made.keeper.restarts, monotonic() - began)
+    took_s, took_cpu_s = monotonic() - began, _cpu_s() - cpu_began_s
+    return Ran(left, material.events, heard.rubbish, happened, took_s, took_cpu_s)
 
 
 def parts_for(events: int, shards: int) -> Parts:
@@ -56,3 +66,8 @@ def _promote(made: World, bundle: Path) -> None:
     stack = made.stack
     version = bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], bundle)
     pointers.point(stack.client("ssm"), stack.outputs["PointerPrefix"], version, "chaos")
+
+
+def _cpu_s() -> float:
+    """CPU seconds of this process and of those it has waited for."""
+    return sum(os.times()[:4])

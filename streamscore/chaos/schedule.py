@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Fault(Enum):
-    """What becomes of a call that a function makes. Before HARMED: it never reaches the service."""
+    """What becomes of a call that a function makes."""
 
     NONE = "passed on"
     THROTTLED = "throttled"
@@ -49,6 +49,7 @@ MISHAPS: Weights[Mishap] = (
     (Mishap.KILLED, 0.05),
     (Mishap.POLLER_KILLED, 0.01),
 )
+_KILLS_ALL_ALONG = 6000
 TURNS: Weights[Turn] = ((Turn.REPEATED, 0.03), (Turn.BROKEN, 0.005))
 
 
@@ -85,6 +86,17 @@ class Schedule:
 
     def _rng(self, kind: str, name: str, number: int) -> random.Random:
         return random.Random(f"{self.seed}/{kind}/{name}/{number}")  # noqa: S311 - a schedule, no secret
+
+
+def schedule_of(seed: int, events: int) -> Schedule:
+    """The faults of a seed for a run of so many events: a long one has kills all along, but not more of them.
+
+    Each costs the start of a process, and fifty seeds have to fit a night.
+    """
+    share = min(1.0, _KILLS_ALL_ALONG / events)
+    rarer = {Mishap.KILLED, Mishap.POLLER_KILLED}
+    mishaps = tuple((what, chance * share if what in rarer else chance) for what, chance in MISHAPS)
+    return Schedule(seed, mishaps=mishaps)
 
 
 NOTHING = Schedule(seed=0, faults=(), mishaps=(), turns=(), skew_s=0.0, reshards=False)

@@ -8,29 +8,36 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 _MOST_BYTES = 512
 _END = b"\0"
 
 
 class Bell:
-    """Listens on 127.0.0.1 and passes on the names it hears, each once of those that come together."""
+    """Listens on 127.0.0.1 and passes on the names it hears, each once of those that come together.
 
-    def __init__(self) -> None:
+    With a `path` it listens there, in the place of one that was killed.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
         self.on_ring: Callable[[str], None] = lambda _name: None
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+        if path:
+            path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(str(path) if path else ("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._listen, name="bell", daemon=True)
         self._thread.start()
 
     @property
     def address(self) -> str:
-        """host:port, for the emulator."""
-        return f"127.0.0.1:{self._socket.getsockname()[1]}"
+        """host:port, or the path, for the emulator."""
+        name = self._socket.getsockname()
+        return name if isinstance(name, str) else f"{name[0]}:{name[1]}"
 
     def close(self) -> None:
         """Hear no more."""
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+        with contextlib.suppress(OSError), socket.socket(self._socket.family, socket.SOCK_DGRAM) as last:
             last.sendto(_END, self._socket.getsockname())
         self._thread.join(timeout=1.0)
         self._socket.close()

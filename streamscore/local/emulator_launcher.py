@@ -207,16 +207,17 @@ def _change_state(alarm: dict[str, Any], state: str) -> None:
 
 def ring_when_streams_change(address: str) -> None:
     """Send the name of a table or Kinesis stream to `address` when records were put on its stream: once for
-    all that one request put there, since nobody can read them before it is done.
+    all that one request put there, since nobody can read them before it is done. See Bell.
     """
     host, _, port = address.rpartition(":")
-    bell = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    at_path = address.startswith("/")
+    bell = socket.socket(socket.AF_UNIX if at_path else socket.AF_INET, socket.SOCK_DGRAM)
     bell.setblocking(False)
     changed: set[str] = set()
 
     def send(name: str) -> None:
         with suppress(OSError):
-            bell.sendto(name.encode(), (host, int(port)))
+            bell.sendto(name.encode(), address if at_path else (host, int(port)))
 
     def ring() -> None:
         while changed:

@@ -67,7 +67,7 @@ class FunctionProcess:
     def __init__(self, function: Function, site: Site, log: FunctionLog) -> None:
         self.function = function
         self.broken = False
-        self._log = log
+        self._log = log.stream()
         self._started = time.monotonic()
         self._init_ms: float | None = None
         self._init_error: Outcome | None = None
@@ -76,11 +76,13 @@ class FunctionProcess:
         env = {
             **environment(function, site),
             "AWS_LAMBDA_RUNTIME_API": self._api.address,
-            "AWS_LAMBDA_LOG_STREAM_NAME": log.new_stream(),
+            "AWS_LAMBDA_LOG_STREAM_NAME": self._log.name,
         }
-        log.write(f"INIT_START Runtime Version: python:{sys.version_info.major}.{sys.version_info.minor}")
+        self._log.write(
+            f"INIT_START Runtime Version: python:{sys.version_info.major}.{sys.version_info.minor}"
+        )
         command = [sys.executable, "-m", "awslambdaric", function.handler]
-        self._process = processes.spawn(command, cwd=site.code_root, env=env, output=log.pipe)
+        self._process = processes.spawn(command, cwd=site.code_root, env=env, output=self._log.pipe)
         self._rss = psutil.Process(self._process.pid)
         threading.Thread(target=self._watch, name=f"watch-{function.name}", daemon=True).start()
 
@@ -108,6 +110,7 @@ class FunctionProcess:
             too_late = f"init did not end within {INIT_WITHIN_S:.0f} seconds"
             self._init_error = self._lost(message, str(uuid.uuid4()), too_late)
         kind = json.loads(self._init_error.payload).get("errorType", "Runtime.Unknown")
+        self._log.cut()
         self._log.write(
             f"INIT_REPORT Init Duration: {init_ms:.2f} ms\tPhase: init\tStatus: error\tError Type: {kind}"
         )
@@ -132,6 +135,7 @@ class FunctionProcess:
             self.broken = True
             outcome = self._lost(message, request_id, f"Task timed out after {function.timeout_s}.00 seconds")
             error = json.loads(outcome.payload)
+            log.cut()
             log.write(error["errorMessage"])
             kind = error["errorType"]
             status = "\tStatus: timeout" if message is None else f"\tStatus: error\tError Type: {kind}"
@@ -140,9 +144,13 @@ class FunctionProcess:
         return outcome
 
     def close(self) -> None:
-        """End the process; returns when it is gone."""
+        """End the process; returns when it is gone. Its log stays open for an invocation that still ends."""
         processes.stop(self._process, grace_s=0.5)
         self._api.close()
+
+    def close_log(self) -> None:
+        """Write what is left of its log; call when it is closed and runs nothing."""
+        self._log.close()
 
     def _watch(self) -> None:
         self._api.messages.put(Exited(self._process.wait()))

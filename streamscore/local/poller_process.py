@@ -19,6 +19,7 @@ import msgspec
 
 from common.errors import TransientError
 from streamscore.local import clients
+from streamscore.local.bell import Bell
 from streamscore.local.emulator import REGION
 from streamscore.local.function_process import Outcome
 from streamscore.local.hub import Hub
@@ -32,13 +33,17 @@ _CALL_WITHIN_S = 1000.0  # a function runs 900 s at most
 
 @dataclass(frozen=True)
 class Settings:
-    """What it polls and where, and whether at once. `url_path`: where it tells its commands' address."""
+    """What it polls and where, and whether at once.
+
+    `url_path`: where it tells its commands' address; `bell_path`: where an emulator rings, if it does.
+    """
 
     mappings: tuple[Mapping, ...]
     endpoint: str
     invoke_url: str
     checkpoint_dir: str
     url_path: str
+    bell_path: str = ""
     polling: bool = False
 
 
@@ -91,7 +96,8 @@ def main(settings: Settings) -> None:
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     platform = RemotePlatform(settings.endpoint, settings.invoke_url)
-    poller = Poller(settings.mappings, platform, Path(settings.checkpoint_dir))
+    bell = Bell(Path(settings.bell_path)) if settings.bell_path else None
+    poller = Poller(settings.mappings, platform, Path(settings.checkpoint_dir), bell)
     hub = Hub()
     hub.commands = commands_of(poller)
     if settings.polling:
@@ -103,6 +109,8 @@ def main(settings: Settings) -> None:
     over.wait()
     poller.close()
     hub.close()
+    if bell:
+        bell.close()
 
 
 def commands_of(poller: Poller) -> dict[str, Any]:

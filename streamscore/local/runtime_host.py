@@ -165,6 +165,7 @@ class _Pool:
             self._busy.append(new)
         for one in dead:
             one.close()
+            one.close_log()
         if process is None:
             new.initialise()
         return new
@@ -176,6 +177,7 @@ class _Pool:
                 self._idle.append(process)
                 return
         process.close()
+        process.close_log()
 
 
 def _bind(on_line: Callable[[str, bytes], None], name: str) -> Callable[[bytes], None]:

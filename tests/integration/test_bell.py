@@ -1,6 +1,8 @@
 """The emulator tells of what comes on its streams, and lanes that are told so need not look."""
 
+import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -43,6 +45,20 @@ def test_every_way_to_write_to_a_stream_rings(ringing: tuple[emulators.Emulator,
         write()
         wanted = name.strip()
         poll_until(lambda wanted=wanted: wanted in names, f"it has rung for {wanted}")
+
+
+def test_a_bell_at_a_path_takes_the_place_of_one_that_was_killed(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as killed:
+        killed.bind(str(tmp_path / "bell"))  # the file stays
+    bell, heard = Bell(tmp_path / "bell"), list[str]()
+    bell.on_ring = heard.append
+    emulator = emulators.start(tmp_path, bell=bell.address)
+    kinesis = client_of(emulator.endpoint, "kinesis")
+    kinesis.create_stream(StreamName="events", ShardCount=1)
+    kinesis.put_records(StreamName="events", Records=[{"Data": b"x", "PartitionKey": "a"}])
+    poll_until(lambda: "events" in heard, "it has rung")
+    emulator.stop()
+    bell.close()
 
 
 def test_a_ring_wakes_the_lanes_of_its_stream_and_no_others() -> None:

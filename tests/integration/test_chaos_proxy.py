@@ -81,6 +81,11 @@ def test_a_batch_is_done_in_part(through: Callable[..., Any], emulator: Emulator
     assert len(reply["Responses"][table]) == len(reply["UnprocessedKeys"][table]["Keys"]) == 1
     entries = [{"Source": "s", "DetailType": "t", "Detail": "{}"}] * 2
     assert through(Fault.PARTIAL, "events").put_events(Entries=entries)["FailedEntryCount"] == 1
+    client_of(emulator.endpoint, "kinesis").create_stream(StreamName=f"s-{table}", ShardCount=1)
+    records = [{"Data": key.encode(), "PartitionKey": key} for key in "ab"]
+    reply = through(Fault.PARTIAL, "kinesis").put_records(StreamName=f"s-{table}", Records=records)
+    codes = [one.get("ErrorCode") for one in reply["Records"]]
+    assert (reply["FailedRecordCount"], codes) == (1, [None, "ProvisionedThroughputExceededException"])
 
 
 def test_models_and_pointers_can_always_be_read(through: Callable[..., Any], emulator: Emulator) -> None:
