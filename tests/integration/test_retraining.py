@@ -33,7 +33,6 @@ from streamscore.training.split import DAY_MS, Windows
 from streamscore.training.train import Recipe, fit
 from tests.conftest import poll_until
 from tests.integration.commands import invoke
-from tests.integration.test_model_commands import forget_other_specs
 
 DAYS, ROWS, DECIDED = 40, 6_000, 300
 END_MS = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS - 8 * DAY_MS
@@ -110,7 +109,6 @@ def world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
     folder = tmp_path_factory.mktemp("retraining")
     patch = pytest.MonkeyPatch()
     patch.chdir(stack.state_dir.parent)
-    forget_other_specs(stack)
     end_other_runs(stack)
     (folder / "policy.toml").write_text(POLICY)
     assert invoke("policy", "publish", folder / "policy.toml").exit_code == 0

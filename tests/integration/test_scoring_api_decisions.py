@@ -66,7 +66,7 @@ def test_after_a_deployment_it_still_names_the_features_it_was_decided_by(stack:
     stack.client("s3").put_object(Bucket=stack.settings.data_bucket, Key=key, Body=specs.to_json(before))
     assert call(Endpoints(stack.wired()), "POST", "/predict", event()) == first
     assert first[1]["features"]
-    assert unpublished[1]["features"] is None
+    assert unpublished[1]["features"] == {}
 
 
 def test_the_same_question_gets_the_stored_answer(stack: ScoringStack, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from streamscore.local.sam_template import sam_template
 from streamscore.local.template import read_template
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = ("StreamFeatures", "Scoring", "ScoringApi", "MonitorWindows", "MonitorSchedule")
+FUNCTIONS = ("StreamFeatures", "Scoring", "ScoringApi", "MonitorWindows", "MonitorSchedule", "Retrain")
 
 
 def test_sam_local_gets_functions_and_layers_in_plain_values() -> None:
