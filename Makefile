@@ -14,7 +14,7 @@ demo: setup ## everything from nothing: stack, history, model, live events, chec
 	@$(BIN)/streamscore demo $(ARGS)
 
 test: setup ## unit, integration and end-to-end tests, on the local stack
-	@$(BIN)/pytest -q -n auto --dist loadfile $(ARGS)
+	@$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-nightly: setup ## every property test with 10,000 examples: hours
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -m hypothesis --timeout 0 $(ARGS)

@@ -9,7 +9,8 @@ NIGHTLY_EXAMPLES = 10_000
 
 def register() -> None:
     """Make the profiles known to hypothesis and load the one that HYPOTHESIS_PROFILE names."""
-    settings.register_profile("streamscore", deadline=None)  # a busy machine is slow, not wrong
+    # No deadline: a busy machine is slow, not wrong. Fifty: nights try more, and CI has fifteen minutes.
+    settings.register_profile("streamscore", deadline=None, max_examples=50)
     settings.register_profile("nightly", deadline=None, max_examples=NIGHTLY_EXAMPLES)
     settings.load_profile(_profile())
 

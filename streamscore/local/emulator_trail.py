@@ -95,6 +95,6 @@ _RESOURCES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "kinesis": _streams,
     "events": lambda asked: sorted({f"event-bus/{e['EventBusName']}" for e in asked["Entries"]}),
     "sqs": lambda asked: [asked["QueueUrl"].rpartition("/")[2]],
-    "ssm": lambda asked: [f"parameter{name}" for name in asked["Names"]],
+    "ssm": lambda asked: [f"parameter{name}" for name in asked.get("Names") or [asked["Name"]]],
     "secretsmanager": lambda asked: [asked["SecretId"].rpartition(":secret:")[2]],
 }

@@ -185,7 +185,7 @@ def test_a_dropped_file_leads_to_a_better_champion_and_the_history_says_why(
     told = lineage(world.stack, {ended.model: 7})
     assert told.moves[0].why == move.reason
     assert "raw-data/good.csv" in dict(told.steps)["data"]
-    assert dict(told.steps)["model"].startswith(f"{ended.model}: RandomForestClassifier")
+    assert dict(told.steps)["model"].startswith(f"{ended.model}: sklearn.ensemble.RandomForestClassifier")
     assert dict(told.steps)["decisions"] == "7 in this time"
 
 

@@ -41,6 +41,10 @@ QUEUE = "http://127.0.0.1:4566/000000000000/unpublished"
             {("kinesis:PutRecord", "stream/s")},
         ),
         (
+            asked("ssm", "AmazonSSM.PutParameter", {"Name": "/a/b"}),
+            {("ssm:PutParameter", "parameter/a/b")},
+        ),
+        (
             asked("ssm", "AmazonSSM.GetParameters", {"Names": ["/a/b"]}),
             {("ssm:GetParameters", "parameter/a/b")},
         ),
