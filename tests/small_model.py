@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from common.settings import code_root
 from scoring.bundle import Bundle
 from scoring.model import Model
 from stream_features import spec as specs
@@ -86,6 +87,16 @@ def trained(seed: int = 0) -> Trained:
     """A small forest, proven; another seed is another model."""
     small = forest().set_params(n_estimators=10, n_jobs=1)
     return fit(table(seed=seed), spec(), Recipe(WINDOWS, Alerts(0.1, 0.02), estimator=small))
+
+
+@functools.cache
+def shipped(seed: int = 0) -> Trained:
+    """A model of the spec that ships: three trees, grown on noise."""
+    spec, random = specs.parse((code_root({}) / "features.toml").read_text()), np.random.default_rng(seed)
+    rows = table(rows=1500, seed=seed)
+    features = random.gamma(2.0, 20.0, (1500, len(spec.features))).astype(np.float32)
+    few = forest().set_params(n_estimators=3, n_jobs=1)
+    return fit(Table(rows.times, features, rows.labels), spec, Recipe(estimator=few))
 
 
 def model(seed: int = 0) -> Model:

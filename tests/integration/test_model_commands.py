@@ -4,20 +4,14 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from common.errors import InvalidInputError, ModelRefusedError
-from common.settings import code_root
 from scoring.pointers import ALL, CHALLENGER, NOTHING, bundle_key, model_key
-from stream_features import spec as specs
 from streamscore.cli.main import cli
 from streamscore.local.stack import Stack
 from streamscore.training import bundles, pointers
-from streamscore.training.estimators import forest
-from streamscore.training.labelled import Table
-from streamscore.training.train import Recipe, fit
 from tests import small_model
 from tests.integration.commands import invoke
 
@@ -36,14 +30,9 @@ def run(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two bundles of the spec that ships."""
-    spec = specs.parse((code_root({}) / "features.toml").read_text())
     folders = []
     for seed in (0, 1):
-        random = np.random.default_rng(seed)
-        rows = small_model.table(rows=1500, seed=seed)
-        features = random.gamma(2.0, 20.0, (1500, len(spec.features))).astype(np.float32)
-        few = forest().set_params(n_estimators=3, n_jobs=1)
-        made = fit(Table(rows.times, features, rows.labels), spec, Recipe(estimator=few))
+        made = small_model.shipped(seed)
         folders.append(tmp_path_factory.mktemp("bundles") / f"bundle-{seed}")
         bundles.write(made.bundle, made.model, folders[-1])
     return folders
