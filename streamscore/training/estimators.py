@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from sklearn.base import BaseEstimator
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import BaseEnsemble, RandomForestClassifier
 
 from common.errors import InvalidInputError
 from streamscore.training.classifier import Classifier, knows_missing, named
@@ -41,7 +41,9 @@ def estimator(path: str, params: str = "{}") -> Any:
     except TypeError as error:
         raise InvalidInputError(f"--params: {path}: {error}") from error
     known = made.get_params()
-    usual = {"random_state": SEED, "n_jobs": THREADS}
+    usual = {"random_state": SEED}
+    if issubclass(kind, BaseEnsemble):  # elsewhere threads are of no use, or deprecated
+        usual["n_jobs"] = THREADS
     return made.set_params(
         **{key: value for key, value in usual.items() if key in known and key not in given}
     )
