@@ -5,7 +5,7 @@ expires), and `lock`: the run that has its turn, and until when the one before w
 conditional, so two deliveries of one trigger, or two triggers at once, have one effect.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from common.errors import ServiceError
@@ -15,6 +15,16 @@ from monitor.requests import Reason
 PK = "retraining"
 KEEP_S = 30 * 86_400
 _LOCK = "lock"
+
+
+def object_key(run: str, name: str) -> str:
+    """Where in the data bucket a run keeps what it found."""
+    return f"retrain/{run}/{name}"
+
+
+def token_sk(run: str) -> str:
+    """The `sk` of the token by which a person lets a run go on."""
+    return f"token#{run}"
 
 
 class Turn(NamedTuple):
@@ -45,13 +55,11 @@ class Runs:
 
     def waiting(self) -> list[Reason]:
         """The reasons that no run took yet, the oldest first."""
-        found = [row for row in self._rows("reason#") if "run" not in row]
-        return [_reason(row) for row in sorted(found, key=lambda row: (int(row["at"]["N"]), row["sk"]["S"]))]
+        return _in_order(row for row in self._rows("reason#") if "run" not in row)
 
     def taken(self, run: str) -> list[Reason]:
         """The reasons that a run took, the oldest first."""
-        found = [row for row in self._rows("reason#") if row.get("run") == {"S": run}]
-        return [_reason(row) for row in sorted(found, key=lambda row: (int(row["at"]["N"]), row["sk"]["S"]))]
+        return _in_order(row for row in self._rows("reason#") if row.get("run") == {"S": run})
 
     def take(self, run: str, reasons: Sequence[Reason]) -> None:
         """Let a run answer these; asked again for the same run, nothing changes."""
@@ -85,7 +93,7 @@ class Runs:
 
     def keep_token(self, run: str, token: str, now_s: float) -> None:
         """The token by which a person lets a waiting run go on."""
-        item = {"sk": {"S": f"token#{run}"}, "token": {"S": token}, "ttl": {"N": str(int(now_s) + KEEP_S)}}
+        item = {"sk": {"S": token_sk(run)}, "token": {"S": token}, "ttl": {"N": str(int(now_s) + KEEP_S)}}
         self._write(self._dynamodb.put_item, Item={"pk": {"S": PK}, **item})
 
     def _put(self, item: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> bool:
@@ -123,6 +131,11 @@ class Runs:
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def _in_order(rows: Iterable[Mapping[str, Any]]) -> list[Reason]:
+    by_age = sorted(rows, key=lambda row: (int(row["at"]["N"]), row["sk"]["S"]))
+    return [_reason(row) for row in by_age]
 
 
 def _reason(row: Mapping[str, Any]) -> Reason:

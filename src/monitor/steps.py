@@ -11,7 +11,7 @@ from common.errors import InvalidInputError, ModelRefusedError
 from common.telemetry import count, logger, measure
 from monitor import probation
 from monitor.requests import OBJECT, Reason
-from monitor.runs import Runs, Turn
+from monitor.runs import Runs, Turn, object_key
 from monitor.store import Store
 from monitor.times import WINDOW_S, floor, iso, seconds
 from monitor.turns import Machine, begin_next
@@ -59,11 +59,6 @@ def policy(parts: Parts) -> Policy:
     return parts.store.policy(parts.store.pointed().policy)
 
 
-def key(run: str, name: str) -> str:
-    """Where a run keeps what it found."""
-    return f"retrain/{run}/{name}"
-
-
 def begin(parts: Parts, event: Mapping[str, Any], now_s: float) -> dict[str, Any]:
     """Take all reasons that wait, write them down, and say how the run goes."""
     run = str(event["run"])
@@ -79,7 +74,7 @@ def begin(parts: Parts, event: Mapping[str, Any], now_s: float) -> dict[str, Any
         "champion": champion or "",
         "policy": asked.version,
     }
-    _write(parts, key(run, "request.json"), request)
+    _write(parts, object_key(run, "request.json"), request)
     logger().info("a run begins", extra={"reasons": [one.text for one in reasons]})
     return {
         "why": in_words(reasons),
@@ -115,7 +110,7 @@ def in_words(reasons: Sequence[Reason]) -> str:
 
 def found(parts: Parts, event: Mapping[str, Any], now_s: float) -> dict[str, Any]:
     """What a container left of its step `of`, for the machine; what it measured becomes metrics."""
-    result: dict[str, Any] = json.loads(parts.read(key(str(event["run"]), f"{event['of']}.json")))
+    result: dict[str, Any] = json.loads(parts.read(object_key(str(event["run"]), f"{event['of']}.json")))
     for file in result.get("files", ()):
         count("ProcessedRows", file["rows"])
         measure("DataQualityScore", file["quality"])
@@ -198,7 +193,7 @@ def roll_back(parts: Parts, event: Mapping[str, Any], now_s: float) -> dict[str,
     if pointer is None or pointer.version != event["version"]:
         return {"champion": pointer.version if pointer else ""}
     try:
-        moved = pointer_moves.back(parts.ssm, parts.prefix, f"{event['run']}: {event['why']}"[:_MOST_REASON])
+        moved = pointer_moves.back(parts.ssm, parts.prefix, _reason(event))
     except InvalidInputError:  # the first champion: nothing was before it
         return {"champion": pointer.version}
     return {"champion": moved.version}
@@ -211,7 +206,7 @@ def end(parts: Parts, event: Mapping[str, Any], now_s: float) -> dict[str, Any]:
     if model:
         _leave_shadow(parts, model, f"{run} ended: {outcome}")
     ended = {"run": run, "outcome": outcome, "model": model, "text": told, "at": iso(now_s)}
-    _write(parts, key(run, "outcome.json"), ended)
+    _write(parts, object_key(run, "outcome.json"), ended)
     if outcome in _COUNTED:
         count(_COUNTED[outcome])
     _tell(parts, DETAIL_TYPE, ended, now_s)

@@ -15,6 +15,11 @@ RUNNING = "RUNNING"
 _REASON_DIGITS = 6
 
 
+def execution_arn(machine: str, run: str) -> str:
+    """Of a run, by its state machine's ARN and its name."""
+    return f"{machine.replace(':stateMachine:', ':execution:')}:{run}"
+
+
 class Machine:
     """The state machine, whose executions are the runs."""
 
@@ -33,9 +38,9 @@ class Machine:
 
     def status(self, run: str) -> str | None:
         """Its status in Step Functions' words; None if it was never started."""
-        arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{run}"
         try:
-            return str(self._states.describe_execution(executionArn=arn)["status"])
+            found = self._states.describe_execution(executionArn=execution_arn(self._arn, run))
+            return str(found["status"])
         except ServiceError as error:
             if error.code == "ExecutionDoesNotExist":
                 return None

@@ -1,6 +1,5 @@
 """Where decisions come from: data → features → model → decisions, and who moved the pointer."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from scoring.pointers import CHAMPION, Pointer
 from streamscore.decided.decisions_log import Stack
 from streamscore.report.content import Lineage, Move
 from streamscore.report.parts import Table, number
+from streamscore.retraining import following
 from streamscore.training import bundles, pointers
 
 _RUN = re.compile(r"r-\d{8}-\d{6}-[0-9a-f]{6}(?=: )")
@@ -81,13 +81,10 @@ def _data(stack: Stack, move: Pointer, bundle: Bundle | None) -> str:
 
 
 def _found(stack: Stack, run: str) -> dict[str, Any]:
-    asked, made = (_read(stack, f"retrain/{run}/{name}.json") for name in ("request", "AssembleTrainingSet"))
+    asked, made = (
+        following.result_of(stack, run, f"{name}.json") for name in ("request", "AssembleTrainingSet")
+    )
     return {**made, "files": asked.get("objects", [])} if made else {}
-
-
-def _read(stack: Stack, key: str) -> dict[str, Any]:
-    data = bundles.fetch(stack.client("s3"), stack.outputs["DataBucketName"], key)
-    return dict(json.loads(data)) if data else {}
 
 
 def _features(bundle: Bundle | None) -> str:

@@ -34,7 +34,7 @@ class _Tally:
         self.spec, self._now_ms = spec, now_ms
         self.delay_ms = spec.event.label_known_after_ms or 0
         self.rows = self.refused = self.repeats = self.labelled = self.positives = 0
-        self.due = self.due_labelled = self.matured = 0
+        self.due = self.due_labelled = 0
         self.missing: Counter[str] = Counter()
         self.days: set[int] = set()
         self.first_ms: int | None = None
@@ -56,7 +56,6 @@ class _Tally:
             self.labelled += rows.height - rows[label].null_count()
             self.positives += int(rows[label].sum())
             self.due_labelled += due.height - due[label].null_count()
-            self.matured = self.due_labelled
 
     def counts(self) -> Counts:
         fields = max(1, len(self.spec.event.fields))
@@ -71,7 +70,7 @@ class _Tally:
             due_labelled=self.due_labelled,
             labelled=self.labelled,
             positives=self.positives,
-            matured=self.matured,
+            matured=self.due_labelled,  # a label is final once it is due
             days=len(self.days),
             span_days=span,
         )

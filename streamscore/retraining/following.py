@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from common.errors import InvalidInputError
-from monitor.runs import PK
+from monitor.requests import MANUAL
+from monitor.runs import PK, object_key, token_sk
+from monitor.turns import RUNNING, execution_arn
 from streamscore.decided.decisions_log import Stack
 from streamscore.training import bundles
 
@@ -37,14 +39,9 @@ class Ended(NamedTuple):
     model: str
 
 
-def execution_arn(stack: Stack, run: str) -> str:
-    """Of a run, by its name."""
-    return f"{stack.outputs['RetrainMachineArn'].replace(':stateMachine:', ':execution:')}:{run}"
-
-
 def ask(stack: Stack, asked_id: str, reason: str) -> str:
     """Ask for a run; the name of the one that will answer. InvalidInputError if it was not taken."""
-    event = {"source": "manual", "id": asked_id, "text": reason}
+    event = {"source": MANUAL, "id": asked_id, "text": reason}
     answer = stack.client("lambda").invoke(
         FunctionName=stack.outputs["RetrainFunctionName"], Payload=json.dumps(event).encode()
     )
@@ -65,7 +62,7 @@ def follow(
         for step in steps[said:]:
             say(step._replace(note=_note(stack, run, step.name)))
         said = len(steps)
-        if status != "RUNNING":
+        if status != RUNNING:
             return _ended(stack, run, status)
         pause(_LOOK_S)
 
@@ -99,7 +96,7 @@ def runs(stack: Stack) -> list[dict[str, Any]]:
 
 def answer(stack: Stack, run: str, refusal: str | None) -> None:
     """Let a run that waits for a person go on, or end it; InvalidInputError if it does not wait."""
-    key = {"pk": {"S": PK}, "sk": {"S": f"token#{run}"}}
+    key = {"pk": {"S": PK}, "sk": {"S": token_sk(run)}}
     kept = stack.client("dynamodb").get_item(TableName=stack.outputs["MonitorTableName"], Key=key).get("Item")
     if kept is None:
         raise InvalidInputError(
@@ -120,7 +117,9 @@ def answer(stack: Stack, run: str, refusal: str | None) -> None:
 
 def _status(stack: Stack, run: str) -> str:
     try:
-        found = stack.client("stepfunctions").describe_execution(executionArn=execution_arn(stack, run))
+        found = stack.client("stepfunctions").describe_execution(
+            executionArn=execution_arn(stack.outputs["RetrainMachineArn"], run)
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
             raise InvalidInputError(f"{run}: no such run; `streamscore retrain runs` lists them") from error
@@ -130,20 +129,23 @@ def _status(stack: Stack, run: str) -> str:
 
 def _history(stack: Stack, run: str) -> list[dict[str, Any]]:
     pages = stack.client("stepfunctions").get_paginator("get_execution_history")
-    found = pages.paginate(executionArn=execution_arn(stack, run), includeExecutionData=False)
+    found = pages.paginate(
+        executionArn=execution_arn(stack.outputs["RetrainMachineArn"], run), includeExecutionData=False
+    )
     return [event for page in found for event in page["events"]]
 
 
 def _note(stack: Stack, run: str, name: str) -> str:
-    return str(_read(stack, run, f"{name}.json").get("text", "")) if name in FOUND else ""
+    return str(result_of(stack, run, f"{name}.json").get("text", "")) if name in FOUND else ""
 
 
 def _ended(stack: Stack, run: str, status: str) -> Ended:
-    found = _read(stack, run, "outcome.json")
-    outcome = str(found.get("outcome", "")) if status != "RUNNING" else ""
-    return Ended(status, outcome, str(found.get("text", "")), str(found.get("model", "")))
+    told = result_of(stack, run, "outcome.json")
+    outcome = str(told.get("outcome", "")) if status != RUNNING else ""
+    return Ended(status, outcome, str(told.get("text", "")), str(told.get("model", "")))
 
 
-def _read(stack: Stack, run: str, name: str) -> dict[str, Any]:
-    data = bundles.fetch(stack.client("s3"), stack.outputs["DataBucketName"], f"retrain/{run}/{name}")
+def result_of(stack: Stack, run: str, name: str) -> dict[str, Any]:
+    """What a run left under that name; {} if nothing."""
+    data = bundles.fetch(stack.client("s3"), stack.outputs["DataBucketName"], object_key(run, name))
     return dict(json.loads(data)) if data else {}

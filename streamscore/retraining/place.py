@@ -11,6 +11,7 @@ import boto3
 
 from common.errors import InvalidInputError
 from monitor.requests import RAW
+from monitor.runs import object_key
 from streamscore.training import bundles
 
 VARIABLE = "STREAMSCORE_PLACE"
@@ -55,7 +56,7 @@ class Run:
 
     def key(self, name: str) -> str:
         """Of an object in its folder."""
-        return f"retrain/{self.name}/{name}"
+        return object_key(self.name, name)
 
     def read(self, name: str) -> Any:
         """JSON that an earlier step left; InvalidInputError if it left none."""

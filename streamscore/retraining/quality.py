@@ -7,8 +7,6 @@ import math
 
 import msgspec
 
-_DAY_MS = 86_400_000
-
 
 class Part(msgspec.Struct, frozen=True):
     """One thing looked at: from 0 (useless) to 1, and what was seen."""
