@@ -96,7 +96,8 @@ def trained() -> Bundle:
     parts = [payments(s, traffic(s, random), random) for s in starts]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in (*FEATURES, "score")}
     rows = len(whole["score"])
-    period = bundles.Period(since="", until="", rows=rows, positives=rows // 100)
+    since, until = iso(MONDAY_S - WEEK_S), iso(MONDAY_S)
+    period = bundles.Period(since=since, until=until, rows=rows, positives=rows // 100)
     return bundles.seal(
         Bundle(
             estimator="none",

@@ -6,19 +6,13 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from streamscore.decided.exports import PREFIX, Bucket
+from streamscore.moments import rfc3339
 
 Items = Mapping[str, Mapping[str, Any] | None]
 """Items by id; None is one that was deleted."""
-
-
-def rfc3339(epoch_ms: int) -> str:
-    return (
-        datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
 
 
 def exported_value(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ ModelRefusedError.
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -22,6 +23,7 @@ Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Hash = Annotated[str, msgspec.Meta(pattern=f"^[0-9a-f]{{{VERSION_DIGITS}}}$")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Length = Annotated[float, msgspec.Meta(ge=0.0)]
+Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,8 +63,8 @@ class Period(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     positive.
     """
 
-    since: str
-    until: str
+    since: Moment
+    until: Moment
     rows: Count
     positives: Count
 
@@ -131,7 +133,19 @@ def decode(data: bytes, expected_sha256: str | None = None) -> Bundle:
         raise ModelRefusedError(f"{BUNDLE_FILE}: format {bundle.format}, this code reads {FORMAT}")
     if bundle.version != _content_version(bundle):
         raise ModelRefusedError(f"{BUNDLE_FILE}: its content is not that of version {bundle.version}")
+    for period in filter(None, (bundle.train, bundle.test)):
+        _check_moment(period.since)
+        _check_moment(period.until)
     return bundle
+
+
+def _check_moment(written: str) -> None:
+    try:
+        zone = datetime.fromisoformat(written).tzinfo
+    except ValueError:
+        zone = None
+    if zone is None:
+        raise ModelRefusedError(f"{BUNDLE_FILE}: {written!r} is no RFC 3339 time with a zone")
 
 
 def check_model(bundle: Bundle, model: bytes) -> None:

@@ -40,8 +40,7 @@ def command(bundle: str, reason: str, force: bool, as_json: bool, stage: str | N
         checks: list[Check] = []
     else:
         with TerminalProgress().step("Examine") as step:
-            checks = examined.without_traffic(stack, asked)
-            checks += examined.against_champion(stack, asked, time.time_ns() // 1_000_000)
+            checks = examined.whole_gate(stack, asked, time.time_ns() // 1_000_000)
             step.note(f"{sum(check.held for check in checks)} of {len(checks)} checks held")
         tell(checks)
     failed = tuple(check.name for check in checks if not check.held)

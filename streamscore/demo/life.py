@@ -119,8 +119,7 @@ def live(stack: Stack, flow: Flow, lived: Lived, plan: Plan, trained: Callable[[
 
 def _promote(stack: Stack, challenger: Candidate, lived: Lived) -> None:
     """Through the gate; by force, and saying why, only where it refuses."""
-    lived.gate = examined.without_traffic(stack, challenger)
-    lived.gate += examined.against_champion(stack, challenger, _now_ms())
+    lived.gate = examined.whole_gate(stack, challenger, _now_ms())
     failed = _failed(lived.gate)
     lived.promoted_ms = _now_ms()
     lived.promotion = pointers.promote(

@@ -1,7 +1,7 @@
 """A bundle before it becomes a champion or a challenger: found, opened, and put to the gate of its stack."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,15 +17,15 @@ from streamscore.backtest.again import Known
 from streamscore.backtest.backtest import backtest
 from streamscore.backtest.result import Labels
 from streamscore.decided.decisions_log import Stack, decisions_log
+from streamscore.decided.stored import Decided
 from streamscore.parity import served
 from streamscore.policies.published import Place, in_use
 from streamscore.promotion import gate
 from streamscore.promotion.gate import Check, Load
 from streamscore.training import bundles, pointers
 
-LOOK_BACK_DAYS = 90
-"""Decisions of so many days are compared; the log is read no further back."""
-_DAY_MS = 86_400_000
+_LOOK_BACK_MS = 90 * 86_400_000
+"""Decisions of so long are compared; the log is read no further back."""
 _OPENINGS, _ROWS = 3, 200
 
 
@@ -64,6 +64,16 @@ def without_traffic(stack: Stack, asked: Candidate) -> list[Check]:
     ]
 
 
+def whole_gate(stack: Stack, asked: Candidate, now_ms: int) -> list[Check]:
+    """All checks: what a new champion must pass."""
+    return [*without_traffic(stack, asked), *against_champion(stack, asked, now_ms)]
+
+
+def recorded(stack: Stack, now_ms: int) -> Iterator[Decided]:
+    """The decisions that models are compared on, and learn from."""
+    return decisions_log(stack, now_ms - _LOOK_BACK_MS)
+
+
 def against_champion(stack: Stack, asked: Candidate, now_ms: int) -> list[Check]:
     """The checks that compare it with the champion on recorded decisions; none where there is no champion."""
     pointer = champion(stack)
@@ -88,7 +98,7 @@ def compared(stack: Stack, model: Model, champion: str, now_ms: int) -> Labels |
     if found is None:
         return None
     unseen_ms = max(rfc3339_ms(trained_until(bundle), "trained until") for bundle in (found[1], model.bundle))
-    log = decisions_log(stack, now_ms - LOOK_BACK_DAYS * _DAY_MS)
+    log = recorded(stack, now_ms)
     fair = (one for one in log if one.decision.model == champion and one.decision.event_time_ms >= unseen_ms)
     return backtest(fair, known(stack), model, policy(stack)).labels
 

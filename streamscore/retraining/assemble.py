@@ -9,16 +9,13 @@ import polars as pl
 
 from scoring.retrain import Retrain
 from stream_features.spec import Spec, to_json
-from streamscore.decided.decisions_log import decisions_log
 from streamscore.decided.stored import Decided
 from streamscore.parity.served import running_spec
 from streamscore.promotion import examined
-from streamscore.promotion.examined import LOOK_BACK_DAYS
 from streamscore.retraining import history
 from streamscore.retraining.agreement import Agreement, agreement
 from streamscore.retraining.place import Run
 
-_DAY_MS = 86_400_000
 _LEAST_ROWS = 20
 
 
@@ -55,7 +52,7 @@ def served_rows(run: Run, spec: Spec, now_ms: int) -> tuple[pl.DataFrame, dict[s
     """FEATURES of decisions whose labels have matured, as served; and how many were left out, why."""
     left_out = {"label open": 0, "label too young": 0, "of another spec": 0}
     kept: list[Decided] = []
-    for one in decisions_log(run.place, now_ms - LOOK_BACK_DAYS * _DAY_MS):
+    for one in examined.recorded(run.place, now_ms):
         decision = one.decision
         if one.label is None:
             left_out["label open"] += 1

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from streamscore.promotion import examined
-from streamscore.promotion.gate import Check
 from streamscore.retraining.evaluate import in_words
 from streamscore.retraining.place import Run
 
@@ -15,8 +14,7 @@ def compare(run: Run) -> dict[str, Any]:
     """The gate of `streamscore promote`, once the new model was in shadow."""
     version = run.read("Evaluate.json")["version"]
     asked = examined.candidate(run.place, version)
-    checks: list[Check] = examined.without_traffic(run.place, asked)
-    checks += examined.against_champion(run.place, asked, time.time_ns() // 1_000_000)
+    checks = examined.whole_gate(run.place, asked, time.time_ns() // 1_000_000)
     return {
         "held": all(check.held for check in checks),
         "checks": msgspec.to_builtins(checks),

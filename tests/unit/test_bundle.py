@@ -46,6 +46,20 @@ def with_another_format(data: bytes, model: bytes) -> tuple[bytes, bytes]:
     return bundles.encode(bundles.seal(msgspec.structs.replace(small_model.bundle(), format=2))), model
 
 
+def with_no_time(data: bytes, model: bytes) -> tuple[bytes, bytes]:
+    return edited(until="2026-02-30T00:00:00Z"), model
+
+
+def with_a_time_of_no_zone(data: bytes, model: bytes) -> tuple[bytes, bytes]:
+    return edited(since="2026-02-01T00:00:00"), model
+
+
+def edited(**period: str) -> bytes:
+    bundle = small_model.bundle()
+    test = msgspec.structs.replace(bundle.test, **period)
+    return bundles.encode(bundles.seal(msgspec.structs.replace(bundle, test=test)))
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -54,6 +68,8 @@ def with_another_format(data: bytes, model: bytes) -> tuple[bytes, bytes]:
         (with_truncated_bundle, "bundle.json: Input data was truncated"),
         (with_edited_thresholds, "content is not that of version"),
         (with_another_format, "format 2, this code reads 1"),
+        (with_no_time, "'2026-02-30T00:00:00Z' is no RFC 3339 time"),
+        (with_a_time_of_no_zone, "'2026-02-01T00:00:00' is no RFC 3339 time"),
     ],
 )
 def test_damaged_files_are_refused(damage, says: str) -> None:

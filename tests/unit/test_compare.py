@@ -19,7 +19,7 @@ LAYOUT = Layout(
     Bins("score", EDGES, centre=0.5, spread=0.25),
 )
 UNIFORM = Baseline(edges=EDGES, counts=(0, 250, 250, 250, 250, 0, 0), mean=0.5, std=0.25)
-PERIOD = bundles.Period(since="", until="", rows=0, positives=0)
+PERIOD = bundles.Period(since="2026-01-01T00:00:00Z", until="2026-02-01T00:00:00Z", rows=0, positives=0)
 BUNDLE = Bundle(
     estimator="none",
     spec_sha256="",
