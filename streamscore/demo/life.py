@@ -71,6 +71,7 @@ class Lived:
     promotion_followed_ms: int = 0
     rolled_back_ms: int = 0
     rollback_followed_ms: int = 0
+    until_ms: float = math.inf
     sent: Sent = field(default_factory=Sent)
 
     def phases(self) -> list[tuple[str, tuple[int, float]]]:
@@ -78,7 +79,7 @@ class Lived:
         return [
             (self.champion, (0, self.promoted_ms)),
             (self.challenger, (self.promotion_followed_ms, self.rolled_back_ms)),
-            (self.champion, (self.rollback_followed_ms, math.inf)),
+            (self.champion, (self.rollback_followed_ms, self.until_ms)),
         ]
 
 

@@ -48,6 +48,7 @@ class Options:
     port: int
     shards: int = 1
     pace: str = "local"
+    window_s: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,14 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     exits.callback(emulator.stop)
     on_emulator(emulator)
     clients: Clients = cache(lambda service: client(service, emulator.endpoint))
-    deployed = deploy(clients, options.name, Path(options.template), f"{hub.url}/invoke", options.shards)
+    deployed = deploy(
+        clients,
+        options.name,
+        Path(options.template),
+        f"{hub.url}/invoke",
+        options.shards,
+        window_s=options.window_s,
+    )
     publish_spec(clients("s3"), deployed.outputs["DataBucketName"], spec)
     if (ships := state_dir / "code/policy.toml").is_file():
         publish_shipped_policy(clients("s3"), deployed.outputs["DataBucketName"], ships)

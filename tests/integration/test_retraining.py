@@ -32,6 +32,7 @@ from streamscore.training.labelled import Table
 from streamscore.training.split import DAY_MS, Windows
 from streamscore.training.train import Recipe, fit
 from tests.conftest import poll_until
+from tests.integration.alarmed import names
 from tests.integration.commands import invoke
 
 DAYS, ROWS, DECIDED = 40, 6_000, 300
@@ -124,10 +125,12 @@ def world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
 
 
 def end_other_runs(stack: Stack) -> None:
-    """What other tests of the session drifted may have started a run, or left a cool-down."""
+    """What other tests of the session drifted may have started a run, or left a cool-down, or an alarm on."""
     states, arn = stack.client("stepfunctions"), stack.outputs["RetrainMachineArn"]
     for one in states.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
         states.stop_execution(executionArn=one["executionArn"])
+    [alarm] = names(stack, "RetrainingAdvisedAlarm")
+    stack.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="a test")
     lock = {"pk": {"S": "retraining"}, "sk": {"S": "lock"}}
     stack.client("dynamodb").delete_item(TableName=stack.outputs["MonitorTableName"], Key=lock)
 
