@@ -97,7 +97,13 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     hub.api = _api(options.template, deployed, host)
     jobs = Jobs(clients, emulator.endpoint, state_dir / "jobs", state_dir / "logs/jobs")
     exits.callback(jobs.close)
-    hub.commands = {**_commands(deployed, host, poller, (metrics, lambdas)), "job": jobs.run}
+
+    def tell_everything() -> None:
+        metrics.flush()
+        lambdas.flush()
+        clients("cloudwatch").describe_alarms(MaxRecords=1)  # evaluates them
+
+    hub.commands = {**_commands(deployed, host, poller, tell_everything), "job": jobs.run}
     outputs = {**deployed.outputs, "HttpApiUrl": f"{hub.url}/api"}
     return Assembly(emulator.endpoint, hub.url, outputs)
 
@@ -129,7 +135,7 @@ def _api(template: str, deployed: Deployed, host: RuntimeHost) -> Api:
 
 
 def _commands(
-    deployed: Deployed, host: RuntimeHost, poller: Poller, metrics: tuple[MetricPublisher, LambdaMetrics]
+    deployed: Deployed, host: RuntimeHost, poller: Poller, tell_everything: Callable[[], None]
 ) -> dict[str, Command]:
     def start(_: dict[str, Any]) -> None:
         for name in {mapping.function_name for mapping in deployed.mappings}:
@@ -138,8 +144,7 @@ def _commands(
 
     def drain(request: dict[str, Any]) -> None:
         poller.drain(float(request["timeout_s"]))
-        for published in metrics:
-            published.flush()
+        tell_everything()
 
     return {
         "start": start,

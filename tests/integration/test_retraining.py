@@ -120,16 +120,6 @@ class World:
         return pointer.version if pointer else ""
 
 
-def forget_other_specs(stack: Stack, ours: specs.Spec) -> None:
-    """Jobs take the spec that was published last; other tests of the session published theirs."""
-    s3, bucket = stack.client("s3"), stack.outputs["DataBucketName"]
-    found = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix="specs/")["Contents"]]
-    key = f"specs/{ours.sha256}.json"
-    assert key in found
-    for other in set(found) - {key}:
-        s3.delete_object(Bucket=bucket, Key=other)
-
-
 @pytest.fixture(scope="module")
 def world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("retraining")
@@ -140,7 +130,6 @@ def world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
     assert invoke("policy", "publish", folder / "policy.toml").exit_code == 0
     events(1, "good-").write_csv(folder / "good.csv")
     spec = specs.parse((code_root({}) / "features.toml").read_text())
-    forget_other_specs(stack, spec)
     whole = backfill(spec, folder / "good.csv")
     poor = poor_champion(spec, whole, folder / "poor")
     assert invoke("promote", folder / "poor").exit_code == 0
