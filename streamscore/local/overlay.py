@@ -35,8 +35,8 @@ def localised(template: Template, proxy_url: str) -> Template:
 
 
 def deployable(built: Template, proxy_url: str) -> Template:
-    """A copy of what `sam build` made, as `sam deploy` can bring it to the emulator: without what that refuses,
-    and with functions that are invoked through `proxy_url`. Code, layers and mappings are the real ones.
+    """A copy of what `sam build` made, as `sam deploy` can bring it to the emulator: without what that
+    refuses, and with functions that are invoked through `proxy_url`. Code, layers and mappings are real.
     """
     local = copy.deepcopy(built)
     for change in REFUSED:

@@ -176,8 +176,8 @@ class _World:
 
 
 def built(folder: Path, proxy_url: str, spec: str | None = None) -> Path:
-    """The template that `make build` left, as the emulator takes it, in `folder` beside its zips; with another
-    spec in all code if one is given.
+    """The template that `make build` left, as the emulator takes it, in `folder` beside its zips; with `spec`
+    in all code if one is given.
     """
     shutil.copytree(BUILD, folder, ignore=shutil.ignore_patterns("*Function", "*Layer", "*.cdx.json"))
     template = read_template(BUILD / "template.yaml")

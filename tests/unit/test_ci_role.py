@@ -1,4 +1,4 @@
-"""deploy/ci-role.yaml can make whatever the template asks for, give the roles it makes away, and no more roles."""
+"""deploy/ci-role.yaml can make what the template asks for, and give away the roles that it makes."""
 
 import json
 from typing import Any

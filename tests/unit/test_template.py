@@ -307,7 +307,9 @@ def test_callers_of_the_api_are_shifted_and_all_go_back_when_the_new_version_fai
         "Alarms": [{"Name": {"Ref": "NewApiVersionFailingAlarm"}}],
     }
     assert group["AutoRollbackConfiguration"]["Enabled"]
-    assert {"DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_FAILURE"} <= {*group["AutoRollbackConfiguration"]["Events"]}
+    assert {"DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_FAILURE"} <= {
+        *group["AutoRollbackConfiguration"]["Events"]
+    }
     assert group["ServiceRoleArn"] == {"Fn::GetAtt": ["ApiDeploymentRole", "Arn"]}
     assert "CodeDeployServiceRole" not in made, "SAM's own has a policy of AWS with wildcards"
     alias = made["ScoringApiFunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]

@@ -36,7 +36,7 @@ def transformed(
     layer: str = "s3://bucket/layer.zip",
     **parameters: str,
 ) -> dict[str, Any]:
-    """The template as CloudFormation gets it when code and layers lie there, deployed with these parameters."""
+    """The template as CloudFormation gets it, with code and layers that lie there, and these parameters."""
     uploaded = json.loads(json.dumps(template))
     uploaded["Globals"]["Function"]["CodeUri"] = code
     uploaded["Resources"]["RetrainMachine"]["Properties"]["DefinitionUri"] = "s3://bucket/definition"
