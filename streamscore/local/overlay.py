@@ -143,7 +143,7 @@ DIFFERENCES: tuple[Callable[[Template], None], ...] = (
 
 
 def hurry(local: Template, window_s: int) -> None:
-    """Let the monitor's windows, and what alarms look at of its verdicts, last `window_s` instead of five
+    """Let the monitor's windows, and what alarms look at of its looks, last `window_s` instead of five
     minutes. Nothing looks by itself: whoever asks for short windows asks for looks too, as the shortest
     schedule is a minute.
     """
@@ -153,7 +153,7 @@ def hurry(local: Template, window_s: int) -> None:
             if "TumblingWindowInSeconds" in event["Properties"]:
                 event["Properties"]["TumblingWindowInSeconds"] = window_s
     for alarm in _of_type(local, "AWS::CloudWatch::Alarm"):
-        if alarm.get("TreatMissingData") == "ignore":  # verdicts, which stand until the next look
+        if alarm.get("TreatMissingData") == "ignore":  # what a look says stands until the next
             alarm["Period"] = window_s
     del resources["MonitorSchedule"]
 
