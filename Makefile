@@ -63,6 +63,9 @@ bench: setup ## speed, bytes and write units of the feature engine, side by side
 	@$(BIN)/python benchmarks/end_to_end.py
 	@$(BIN)/python benchmarks/on_paper.py
 
+load: setup ## a made-up load on the running local stack, or ARGS="--stage dev --profile burst --rate 200 --for 5m"; then how it bore it
+	@$(BIN)/streamscore load $(ARGS)
+
 build: setup ## sam build without Docker, zips that depend on their content alone, an SBOM; every handler imports
 	@scripts/bootstrap.sh sam
 	@PATH="$$(scripts/bootstrap.sh path):$$PATH" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build
@@ -101,4 +104,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test test-deploy test-nightly chaos chaos-nightly fuzz check scan bench build docs invoke start-api deploy training-image readme lock clean
+.PHONY: help setup demo test test-deploy test-nightly chaos chaos-nightly fuzz check scan bench load build docs invoke start-api deploy training-image readme lock clean

@@ -5,6 +5,7 @@ import time
 
 from common.errors import InvalidInputError, RecordRefusedError
 from stream_features.values import rfc3339_ms
+from streamscore.moments import span
 
 _UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
 _SPAN = re.compile(r"(?:\d{1,9}[dhms])+")
@@ -32,6 +33,15 @@ def span_ms(text: str) -> int:
     (129600000, 5400000)
     """
     return sum(int(number) * _UNITS_MS[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
+
+
+def span_within_ms(text: str, option: str, bounds_ms: tuple[int, int]) -> int:
+    """The same of what an option says; InvalidInputError if it is no span, or not within the bounds."""
+    least, most = bounds_ms
+    found = span_ms(text) if _SPAN.fullmatch(text) else 0
+    if not least <= found <= most:
+        raise InvalidInputError(f"{option} {text}: write a span from {span(least)} to {span(most)}, as 1m30s")
+    return found
 
 
 def _written_ms(text: str, option: str, remedy: str) -> int:

@@ -11,7 +11,7 @@ from common.errors import StreamscoreError
 from streamscore.local.function_process import Function
 from streamscore.local.mapping import KIND as MAPPING_KIND
 from streamscore.local.mapping import Mapping, read_mapping
-from streamscore.local.overlay import COMPOSITE, PARAMETERS, localised
+from streamscore.local.overlay import COMPOSITE, PARAMETERS, hurry, localised
 from streamscore.local.template import Template, read_template
 
 type Clients = Callable[[str], Any]
@@ -33,10 +33,24 @@ class Deployed:
     mappings: tuple[Mapping, ...]
 
 
-def deploy(clients: Clients, name: str, template_path: Path, proxy_url: str, shards: int = 1) -> Deployed:
-    """Create the stack; its functions are invoked at `proxy_url`, its mappings are the caller's to poll."""
+def deploy(  # noqa: PLR0913 - each by its name
+    clients: Clients,
+    name: str,
+    template_path: Path,
+    proxy_url: str,
+    shards: int = 1,
+    *,
+    window_s: int | None = None,
+) -> Deployed:
+    """Create the stack; its functions are invoked at `proxy_url`, its mappings are the caller's to poll.
+
+    With `window_s` the monitor's windows are so long, and looks are the caller's to ask for: see `hurry`.
+    """
     source = read_template(template_path)
-    create(clients, name, localised(source, proxy_url), {"ShardCount": str(shards)})
+    local = localised(source, proxy_url)
+    if window_s is not None:
+        hurry(local, window_s)
+    create(clients, name, local, {"ShardCount": str(shards)})
     return adopt(clients, name, source)
 
 

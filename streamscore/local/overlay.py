@@ -156,6 +156,22 @@ DIFFERENCES: tuple[Callable[[Template], None], ...] = (
 )
 
 
+def hurry(local: Template, window_s: int) -> None:
+    """Let the monitor's windows, and what alarms look at of its looks, last `window_s` instead of five
+    minutes. Nothing looks by itself: whoever asks for short windows asks for looks too, as the shortest
+    schedule is a minute.
+    """
+    resources = local["Resources"]
+    for function in _of_type(local, "AWS::Serverless::Function"):
+        for event in function.get("Events", {}).values():
+            if "TumblingWindowInSeconds" in event["Properties"]:
+                event["Properties"]["TumblingWindowInSeconds"] = window_s
+    for alarm in _of_type(local, "AWS::CloudWatch::Alarm"):
+        if alarm.get("TreatMissingData") == "ignore":  # what a look says stands until the next
+            alarm["Period"] = window_s
+    del resources["MonitorSchedule"]
+
+
 def _of_type(template: Template, kind: str) -> list[dict[str, Any]]:
     return [r["Properties"] for r in template["Resources"].values() if r["Type"] == kind]
 

@@ -93,7 +93,7 @@ def _event(spec: Spec, row: Mapping[str, Any], new_trace: Callable[[], str | Non
     for field in spec.event.fields:
         value = row.get(field.name)
         if value is not None:
-            _place(record, field, _json_value(field, value))
+            place(record, field, _json_value(field, value))
     if spec.event.trace is not None and (trace := row.get(spec.event.trace) or new_trace()) is not None:
         record[spec.event.trace] = trace
     return Record(row["@time"], record[spec.entities[0].field], _encode(record))
@@ -114,7 +114,7 @@ def _identity(spec: Spec, row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in names}
 
 
-def _place(record: dict[str, Any], field: Field, value: Any) -> None:
+def place(record: dict[str, Any], field: Field, value: Any) -> None:
     """Put a value where the field's path says, in objects inside objects."""
     for name in field.path[:-1]:
         record = record.setdefault(name, {})

@@ -18,7 +18,7 @@ def requeue(sqs: Any, undelivered: str, unpublished: str, since_ms: int, report:
     the same content. Other messages stay: looks and bus events have remedies of their own.
     """
     kept = []
-    for message in _messages(sqs, undelivered):
+    for message in messages(sqs, undelivered):
         receipt = {"QueueUrl": undelivered, "ReceiptHandle": message["ReceiptHandle"]}
         kept.append(receipt)
         if int(message["Attributes"]["SentTimestamp"]) < since_ms:
@@ -38,7 +38,7 @@ def requeue(sqs: Any, undelivered: str, unpublished: str, since_ms: int, report:
         sqs.change_message_visibility(**receipt, VisibilityTimeout=0)
 
 
-def _messages(sqs: Any, queue: str) -> Iterator[dict[str, Any]]:
+def messages(sqs: Any, queue: str) -> Iterator[dict[str, Any]]:
     """Every message, each once, hidden for a while."""
     request = {
         "QueueUrl": queue,

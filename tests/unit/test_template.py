@@ -22,7 +22,7 @@ FUNCTIONS = {
     "MonitorScheduleFunction": ("monitor.schedule.handler", "monitor_schedule"),
     "RetrainFunction": ("monitor.retrain.handler", "retrain"),
 }
-PEOPLE = {"AnalystPolicy", "ApproverPolicy", "OperatorPolicy"}
+PEOPLE = {"AnalystPolicy", "ApproverPolicy", "ErasurePolicy", "OperatorPolicy"}
 ATTACHING = {  # by Lambda, with the function's role, when it is placed in a VPC
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -182,7 +182,9 @@ def test_who_approves_a_model_can_move_no_pointer_and_who_operates_can_approve_n
     assert not answers & (by_name["OperatorPolicy"] | by_name["AnalystPolicy"])
 
 
-@pytest.mark.parametrize("name", ["AnalystPolicy", "ApproverPolicy", "FunctionBasics", "OperatorPolicy"])
+@pytest.mark.parametrize(
+    "name", ["AnalystPolicy", "ApproverPolicy", "ErasurePolicy", "FunctionBasics", "OperatorPolicy"]
+)
 def test_a_managed_policy_fits_what_iam_takes(name: str) -> None:
     text = json.dumps(of_type("AWS::IAM::ManagedPolicy")[name]["PolicyDocument"], separators=(",", ":"))
     assert len(text) + 30 * text.count("Fn::") < 6144 * 1.3, "6,144 characters once names are filled in"
