@@ -5,35 +5,43 @@
 A stack of its own is brought up with the features that ship, states loaded from simulated history and a model
 trained on it; then requests go over real HTTP through the local API. The load is open: a request is sent when
 its time has come, whatever became of those before, and its latency counts from then. CPU is what each process
-of the stack used, a request: on a busy machine it says more than the wall clock.
+of the stack used, a request: on a busy machine it says more than the wall clock. The function alone, in this
+process, is asked for batches too, over a table server that answers many calls at once.
 """
 
 import argparse
+import base64
 import http.client
+import io
 import itertools
 import json
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 import psutil
+from table_server import serving
 
 from streamscore.local import stack as stacks
 from streamscore.local.stack import Stack
 
 BATCH = 500
-WARM_UP = 50
+WARM_UP_S = 4.0
+"""At the rate that is measured: the host starts as many processes of the function as that takes."""
 STREAMSCORE = [str(Path(sys.executable).with_name("streamscore"))]
 
 
@@ -92,8 +100,7 @@ def measure(stack: Stack, events: Events, options: argparse.Namespace) -> None:
     print(f"| request | p50 ms | p90 ms | p99 ms | {' | '.join(f'{n}, CPU ms' for n in PROCESSES)} |")
     print(f"|---|---|---|---|{'---|' * len(PROCESSES)}")
     client = Client(stack.outputs["HttpApiUrl"])
-    for _ in range(WARM_UP):
-        client.post("/predict", events.new())
+    at_rate(client, [events.new() for _ in range(round(WARM_UP_S * options.rate))], options.rate)
     count = int(options.rate * options.seconds)
     bodies = [events.new() for _ in range(count)]
     row(f"/predict, {options.rate:.0f}/s", stack, lambda: at_rate(client, bodies, options.rate))
@@ -101,6 +108,59 @@ def measure(stack: Stack, events: Events, options: argparse.Namespace) -> None:
     batches = [{"events": [events.new() for _ in range(BATCH)]} for _ in range(options.batches)]
     client.post("/batch-predict", {"events": [events.new() for _ in range(BATCH)]})
     row(f"/batch-predict of {BATCH}", stack, lambda: one_by_one(client, batches))
+    print("\nWithout the emulator, which answers one call after another:\n")
+    print("| a call of DynamoDB takes | p50 ms | p90 ms | CPU ms |")
+    print("|---|---|---|---|")
+    with serving() as (endpoint, delay):
+        respond = function_over(stack, endpoint)
+        for delay_ms in (0, 0, 5, 10):  # the first is to warm up
+            delay(delay_ms)
+            batches = [{"events": [events.new() for _ in range(BATCH)]} for _ in range(options.batches)]
+            cpu_s = time.process_time()
+            with redirect_stdout(io.StringIO()):  # its log
+                p50, p90 = np.percentile([timed_ms(respond, batch) for batch in batches], [50, 90])
+            cpu_ms = 1000 * (time.process_time() - cpu_s) / len(batches)
+            print(f"| {delay_ms} ms | {p50:.0f} | {p90:.0f} | {cpu_ms:.0f} |", flush=True)
+
+
+def function_over(stack: Stack, endpoint: str) -> Callable[[Any], Any]:
+    """The function in this process, as the stack runs it, but with the table server's DynamoDB: it gets the
+    stack's states.
+    """
+    dynamodb, table = stack.client("dynamodb"), stack.outputs["StateTableName"]
+    for page in dynamodb.get_paginator("scan").paginate(TableName=table):
+        for item in page["Items"]:
+            plain = {name: _plain(value) for name, value in item.items()}
+            body = json.dumps({"TableName": table, "Item": plain}).encode()
+            urlopen(urllib.request.Request(endpoint, body, {"X-Amz-Target": "Bench.PutItem"})).read()  # noqa: S310
+    [pid, *_] = stack.stats()["processes"][stack.outputs["ScoringApiFunctionName"]]
+    os.environ.update(psutil.Process(pid).environ() | {"AWS_ENDPOINT_URL_DYNAMODB": endpoint})
+    from scoring import api  # noqa: PLC0415 - it reads the environment
+
+    return lambda batch: api.respond(api._endpoints(), batch)
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    return {kind: base64.b64encode(held).decode() if kind == "B" else held for kind, held in value.items()}
+
+
+def timed_ms(call: Callable[[Any], Any], batch: Any) -> float:
+    """Wall clock of a call that has to answer every event."""
+    http = {"method": "POST", "path": "/batch-predict"}
+    event = {
+        "version": "2.0",
+        "rawPath": "/batch-predict",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"http": http, "stage": "$default"},
+        "body": json.dumps(batch),
+        "isBase64Encoded": False,
+    }
+    started = time.perf_counter()
+    answer = call(event)
+    took_ms = 1000 * (time.perf_counter() - started)
+    if answer["statusCode"] != 200 or answer["body"].count('"decision"') != BATCH:
+        sys.exit(f"/batch-predict: {str(answer)[:300]}")
+    return took_ms
 
 
 def row(name: str, stack: Stack, load: Any) -> None:

@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from streamscore.local import emulator as emulators
 from streamscore.local import stack as stacks
-from tests import profiles
+from tests import emptied, profiles
 
 profiles.register()
 
@@ -56,8 +56,20 @@ def poll_until(condition: Callable[[], object], what: str, within_s: float = 15.
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stacks.Stack]:
-    """The whole template with its functions, not polling until a test calls `stack.start()`."""
+def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stacks.Stack]:
+    """For `stack` alone."""
     root = tmp_path_factory.mktemp("stack")
     yield stacks.up(root, port=0, detached=False)
     stacks.down(root)
+
+
+@pytest.fixture(scope="module")
+def stack(shared_stack: stacks.Stack) -> Iterator[stacks.Stack]:
+    """The whole template with its functions, not polling until a test calls `stack.start()`.
+
+    Modules share it; none meets what another left in its tables, its bucket or its parameters.
+    """
+    objects, parameters = emptied.objects(shared_stack), emptied.parameters(shared_stack)
+    yield shared_stack
+    shared_stack.stop()
+    emptied.clear(shared_stack, objects, parameters)

@@ -40,6 +40,11 @@ def reasons_of(event: Mapping[str, Any]) -> list[Reason]:
     return [r for record in records if "Sns" in record for r in _of_alarm(record["Sns"])]
 
 
+def still_on(run: str) -> Reason:
+    """The alarm was on when the run had ended: labels of what changed may have been too young to teach it."""
+    return _reason(ALARM, f"after {run}", f"the alarm was still on after {run}")
+
+
 def _of_object(detail: Mapping[str, Any]) -> Iterator[Reason]:
     """One for a file that can be read as EVENTS; a folder's marker, or a note beside it, is none."""
     found, key = detail["object"], str(detail["object"]["key"])

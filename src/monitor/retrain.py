@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common import aws
-from common.errors import InvalidInputError
+from common.errors import InvalidInputError, NoAnswerError, ServiceError
 from common.settings import Settings
 from common.telemetry import logger, note, observed
 from monitor import steps
@@ -59,7 +59,22 @@ def _parts() -> Parts:
         object_reader(s3, settings.data_bucket),
         functools.partial(_write, s3, settings.data_bucket),
         os.environ["RETRAIN_APPROVAL"],
+        functools.partial(is_on, aws.client("monitoring", 3), os.environ["RETRAIN_ALARM"]),
     )
+
+
+def is_on(cloudwatch: Any, alarm: str) -> bool:
+    """Whether that alarm is on; "" is none, as alarms start nothing here. What cannot be asked is off: its
+    next move is told all the same.
+    """
+    if not alarm:
+        return False
+    try:
+        found = cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
+    except (NoAnswerError, ServiceError) as error:
+        logger().warning("the alarm was not asked", extra={"error": str(error)})
+        return False
+    return any(one["StateValue"] == "ALARM" for one in found)
 
 
 def _write(s3: Any, bucket: str, key: str, data: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from common.errors import InvalidInputError, ModelRefusedError
 from common.telemetry import count, logger, measure
 from monitor import probation
-from monitor.requests import OBJECT, Reason
+from monitor.requests import OBJECT, Reason, still_on
 from monitor.runs import Runs, Turn, object_key
 from monitor.store import Store
 from monitor.times import WINDOW_S, floor, iso, seconds
@@ -38,7 +38,9 @@ DETAIL_TYPE, WAITS = "RetrainingEnded", "RetrainingWaits"
 
 
 class Parts(NamedTuple):
-    """What steps need of their stack. `approval` is `manual` where a person has the last word."""
+    """What steps need of their stack. `approval` is `manual` where a person has the last word; `is_advised`
+    asks whether the alarm that starts runs is on.
+    """
 
     store: Store
     runs: Runs
@@ -49,6 +51,7 @@ class Parts(NamedTuple):
     read: Callable[[str], bytes]
     write: Callable[[str, bytes], None]
     approval: str
+    is_advised: Callable[[], bool]
 
 
 Step = Callable[[Parts, Mapping[str, Any], float], dict[str, Any]]
@@ -165,19 +168,16 @@ def promote(parts: Parts, event: Mapping[str, Any], now_s: float) -> dict[str, A
         )
     moved = pointer_moves.promote(parts.ssm, parts.prefix, version, _reason(event), ())
     _leave_shadow(parts, version.version, "it was promoted")
-    return {"since": iso(floor(seconds(moved.at) + WINDOW_S, WINDOW_S)), "looks": event["looks"]}
+    return {"since": iso(floor(seconds(moved.at), WINDOW_S)), "looks": event["looks"]}
 
 
 def look_at_champion(parts: Parts, event: Mapping[str, Any], now_s: float) -> dict[str, Any]:
-    """Whether the new champion is worse than it promised; its first whole window is the first that counts."""
+    """Whether the new champion is worse than it promised, by all it decided since it was promoted."""
     left, version = int(event["looks"]) - 1, str(event["version"])
     about = {"since": event["since"], "looks": left}
     if parts.store.pointed().champion != version:
         return about | {"regressed": False, "done": True, "why": "somebody moved the pointer"}
-    until = iso(floor(now_s, WINDOW_S))
-    if until <= event["since"]:
-        return about | {"regressed": False, "done": left <= 0, "why": ""}
-    seen = watched(parts.store, event["since"], until, version=version)
+    seen = watched(parts.store, event["since"], iso(now_s), version=version)
     worse = probation.regressions(seen.champion.looked) if seen else []
     return about | {
         "regressed": bool(worse),
@@ -214,6 +214,8 @@ def end(parts: Parts, event: Mapping[str, Any], now_s: float) -> dict[str, Any]:
     if turn.run == run:
         peace_s = turn.peace_until_s if outcome in _NO_PEACE else int(now_s) + rules.cool_down_s
         free = Turn("", 0, peace_s)
+        if parts.is_advised():
+            parts.runs.add(still_on(run), now_s)
         if parts.runs.pass_on(turn, free):
             ended["next"] = begin_next(parts.runs, parts.machine, free, rules, now_s)
     return ended

@@ -1,7 +1,7 @@
 """Which stack a command acts on: the local one, or with --stage a deployed one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,10 +45,13 @@ class CloudStack:
     name: str
     outputs: dict[str, str]
     session: Any
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
         """A boto3 client for the account."""
-        return self.session.client(service)
+        if service not in self._clients:
+            self._clients[service] = self.session.client(service)
+        return self._clients[service]
 
     def start(self) -> None:
         """Change the EventSources parameter to enabled, nothing else, and wait until that is done."""

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -10,12 +11,18 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from common.errors import InvalidInputError
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
 from streamscore.demo.material import Simulated
 from streamscore.demo.run import Options, run
 from streamscore.demo.text import lines
 from streamscore.report.page import render
+
+CUSTOMERS, FEW_CUSTOMERS = 120, 40
+"""Of few, payments are so far apart that a day of them goes by in a second."""
+COMING = 40_000
+"""Payments that are there for the act about drift: it takes what it needs."""
 
 
 @click.command()
@@ -35,11 +42,18 @@ from streamscore.report.page import render
     show_default=True,
     help="Records a second.",
 )
+@click.option(
+    "--drift", is_flag=True, help="Then let payments change: the stack retrains itself, and goes back."
+)
 @click.option("--keep", is_flag=True, help="Leave the stack up.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the simulated events."
 )
-@click.option("--customers", type=click.IntRange(min=1), default=120, show_default=True, help="To simulate.")
+@click.option(
+    "--customers",
+    type=click.IntRange(min=1),
+    help=f"To simulate.  [default: {CUSTOMERS}; with --drift {FEW_CUSTOMERS}]",
+)
 @click.option(
     "--history-days", type=click.IntRange(min=1), default=70, show_default=True, help="To simulate."
 )
@@ -52,9 +66,10 @@ def command(
     spec_path: Path | None,
     live: int,
     rate: float,
+    drift: bool,
     keep: bool,
     seed: int,
-    customers: int,
+    customers: int | None,
     history_days: int,
     port: int,
     as_json: bool,
@@ -63,15 +78,19 @@ def command(
 
     Exits 0 only if every check held. Nothing stays running, unless --keep is given.
     """
+    if drift and events is not None:
+        raise InvalidInputError("--drift changes simulated payments: leave --events out")
+    size = Simulated(live, history_days, customers or (FEW_CUSTOMERS if drift else CUSTOMERS), seed)
     options = Options(
         root=Path.cwd(),
         spec_path=spec_path,
         spec=read_spec(spec_path),
         events=events,
-        simulated=Simulated(live, history_days, customers, seed),
+        simulated=replace(size, coming=COMING) if drift else size,
         rate=rate,
         port=port,
         keep=keep,
+        drift=drift,
     )
     _let_polars_find_numpy()
     signal.signal(signal.SIGTERM, _end)

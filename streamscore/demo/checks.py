@@ -171,7 +171,9 @@ def backtested(result: Result | None) -> Check:
 
 
 def swapped_while_events_flowed(
-    phases: Sequence[tuple[str, Counter[str | None]]], without_model: int
+    phases: Sequence[tuple[str, Counter[str | None]]],
+    without_model: int,
+    name: str = "models swapped while events flow",
 ) -> Check:
     """In each phase, after functions followed the pointer, the model that was named decided all there was.
 
@@ -182,7 +184,7 @@ def swapped_while_events_flowed(
     problems = [f"{model} did not decide alone while it was champion" for model in wrong]
     if without_model:
         problems.append(f"{without_model} events were decided without a model")
-    return Check("models swapped while events flow", not problems, "; ".join(problems) or told)
+    return Check(name, not problems, "; ".join(problems) or told)
 
 
 def shadow_equals_backtest(compared: int, different: int) -> Check:

@@ -15,7 +15,9 @@ from streamscore.backtest.result import Labels
 from streamscore.decided.decisions_log import Stack, decisions_log
 from streamscore.decided.stored import Decided as Stored
 from streamscore.demo import checks, contents
+from streamscore.demo import unattended as claims
 from streamscore.demo.checks import Check, Vectors
+from streamscore.demo.drift import Acted
 from streamscore.demo.life import Lived
 from streamscore.demo.material import Material
 from streamscore.demo.summary import (
@@ -29,11 +31,12 @@ from streamscore.demo.summary import (
     performance_of,
 )
 from streamscore.promotion import examined
+from streamscore.retraining import following
 
 WINDOW = timedelta(minutes=5)
 
 
-def gather(stack: Stack, spec: Spec, prepared: Material, lived: Lived) -> Summary:
+def gather(stack: Stack, spec: Spec, prepared: Material, lived: Lived, acted: Acted | None = None) -> Summary:
     """Everything there is to say after a replay that is worked off."""
     recorded = list(decisions_log(stack))
     decided = {one.id: contents.decided_of(one) for one in recorded}
@@ -46,10 +49,12 @@ def gather(stack: Stack, spec: Spec, prepared: Material, lived: Lived) -> Summar
             checks.state_equals_backfill(_expected_states(prepared), contents.state_blobs(stack, spec)),
             checks.vectors_equal_backfill(vectors),
             *_life_checks(stack, recorded, lived),
+            *(_drift_checks(stack, recorded, acted) if acted else ()),
         ),
         events={"of history": prepared.history, "live": lived.sent.events, "labels": lived.sent.labels},
         parity=tuple(checks.parity_by_feature(vectors)),
         life=_life(recorded, lived),
+        unattended=claims.unattended(acted, _why(stack, acted)) if acted else None,
     )
 
 
@@ -83,17 +88,45 @@ def _life_checks(stack: Stack, recorded: Sequence[Stored], lived: Lived) -> tupl
             [(model, _who(recorded, *when)) for model, when in lived.phases()],
             sum(one.decision.model is None for one in recorded),
         ),
-        checks.shadow_equals_backtest(*_made_again(stack, lived.challenger, _in_shadow(recorded))),
+        checks.shadow_equals_backtest(*_made_again(stack, lived.challenger, _in_shadow(recorded, lived))),
     )
 
 
-def _in_shadow(recorded: Sequence[Stored]) -> list[Stored]:
-    return [one for one in recorded if one.decision.challenger is not None]
+def _drift_checks(stack: Stack, recorded: Sequence[Stored], acted: Acted) -> tuple[Check, ...]:
+    return (
+        claims.promoted_by_itself(acted, [reason["kind"] for reason in _reasons(stack, acted)]),
+        claims.alarm_over(acted),
+        claims.rolled_back_by_itself(acted),
+        checks.swapped_while_events_flowed(
+            [(model, _who(recorded, *when)) for model, when in acted.phases()],
+            sum(one.decision.model is None for one in recorded),
+            "retrained model swapped in and out",
+        ),
+        claims.flowed(acted, [one.decision.scored_at_ms for one in recorded]),
+    )
+
+
+def _why(stack: Stack, acted: Acted) -> list[str]:
+    return [reason["text"] for reason in _reasons(stack, acted)]
+
+
+def _reasons(stack: Stack, acted: Acted) -> list[dict[str, str]]:
+    """Why the run of the act ran, as it wrote down when it began."""
+    return list(following.result_of(stack, acted.run, "request.json").get("reasons", ()))
+
+
+def _in_shadow(recorded: Sequence[Stored], lived: Lived) -> list[Stored]:
+    """What the first challenger scored."""
+    return [
+        one
+        for one in recorded
+        if one.decision.challenger and one.decision.challenger.model == lived.challenger
+    ]
 
 
 def _life(recorded: Sequence[Stored], lived: Lived) -> Life:
     """What became of champion and challenger."""
-    by, shadow = Counter(one.decision.model for one in recorded), _in_shadow(recorded)
+    by, shadow = Counter(one.decision.model for one in recorded), _in_shadow(recorded, lived)
     would = [one.decision.challenger.decision for one in shadow if one.decision.challenger]
     return Life(
         champion=lived.champion,

@@ -71,6 +71,7 @@ class Lived:
     promotion_followed_ms: int = 0
     rolled_back_ms: int = 0
     rollback_followed_ms: int = 0
+    until_ms: float = math.inf
     sent: Sent = field(default_factory=Sent)
 
     def phases(self) -> list[tuple[str, tuple[int, float]]]:
@@ -78,13 +79,13 @@ class Lived:
         return [
             (self.champion, (0, self.promoted_ms)),
             (self.challenger, (self.promotion_followed_ms, self.rolled_back_ms)),
-            (self.champion, (self.rollback_followed_ms, math.inf)),
+            (self.champion, (self.rollback_followed_ms, self.until_ms)),
         ]
 
 
 def first_champion(stack: Stack, bundle: Path) -> str:
     """Register a bundle and promote it through the gate, which has nothing to compare it with."""
-    first = _registered(stack, bundle)
+    first = registered(stack, bundle)
     failed = _failed(examined.without_traffic(stack, first))
     pointers.promote(stack.client("ssm"), _prefix(stack), first.version, "demo: the first", failed)
     return first.version.version
@@ -94,7 +95,7 @@ def live(stack: Stack, flow: Flow, lived: Lived, plan: Plan, trained: Callable[[
     """Everything that happens to the challenger, which `trained` makes, while events flow."""
     lived.enough = plan.enough
     with flow.during(plan.training):
-        challenger = _registered(stack, trained())
+        challenger = registered(stack, trained())
         lived.challenger = challenger.version.version
         ssm, prefix = stack.client("ssm"), _prefix(stack)
         pointers.point(ssm, prefix, challenger.version, "demo: in shadow", CHALLENGER)
@@ -103,7 +104,7 @@ def live(stack: Stack, flow: Flow, lived: Lived, plan: Plan, trained: Callable[[
         pass  # labels mature
     with flow.during(plan.promotion):
         lived.backtest = backtest(decisions_log(stack), known_of(stack), challenger.model)
-        _promote(stack, challenger, lived)
+        promote(stack, challenger, lived)
         time.sleep(FOLLOWED_S)
     lived.promotion_followed_ms = _now_ms()
     with flow.during(plan.reign):
@@ -117,7 +118,7 @@ def live(stack: Stack, flow: Flow, lived: Lived, plan: Plan, trained: Callable[[
     lived.sent = flow.sent
 
 
-def _promote(stack: Stack, challenger: Candidate, lived: Lived) -> None:
+def promote(stack: Stack, challenger: Candidate, lived: Lived) -> None:
     """Through the gate; by force, and saying why, only where it refuses."""
     lived.gate = examined.whole_gate(stack, challenger, _now_ms())
     failed = _failed(lived.gate)
@@ -133,7 +134,8 @@ def _why(failed: tuple[str, ...]) -> str:
     return FORCED if "coverage" in failed else OVERRULED
 
 
-def _registered(stack: Stack, bundle: Path) -> Candidate:
+def registered(stack: Stack, bundle: Path) -> Candidate:
+    """Register a bundle, and find it as what is registered is found."""
     version = bundles.register(stack.client("s3"), stack.outputs["DataBucketName"], bundle)
     return examined.candidate(stack, version.version)
 

@@ -1,5 +1,6 @@
 """What a demo replays: one EVENTS file, of which the last events are live and the others history."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,12 +25,13 @@ EVENTS_A_CUSTOMER_A_DAY = 1.7  # below the simulator's mean of 1.94, so that the
 
 @dataclass(frozen=True)
 class Simulated:
-    """How much to simulate for a demo."""
+    """How much to simulate for a demo; `coming` are events after the live ones."""
 
     live: int = 5_000
     history_days: int = 70
     customers: int = 120
     seed: int = 0
+    coming: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,19 +66,21 @@ class Material:
         return events if events <= (1 - LEFT) * len(live_ms) else None
 
 
-def simulate(size: Simulated, path: Path, today: date) -> None:
-    """Write ``history_days`` of transactions and the ``live`` ones after them.
+def simulate(size: Simulated, path: Path, today: date) -> pl.DataFrame:
+    """Write ``history_days`` of transactions and the ``live`` ones after them; those that are to come then.
 
     They end so long before ``today`` that the last label, known a week after its event, is not in the future.
     """
-    live_days = 2 + int(size.live / (EVENTS_A_CUSTOMER_A_DAY * size.customers))
+    live_days = 2 + int((size.live + size.coming) / (EVENTS_A_CUSTOMER_A_DAY * size.customers))
     days = size.history_days + live_days
     start = today - timedelta(days=days + LABELS_KNOWN_DAYS)
     scale = simulator.Scale(size.customers, 2 * size.customers, days, start)
     transactions = simulator.simulate(scale, size.seed)
     first_live_ms = simulator.midnight_ms(start) + size.history_days * simulator.DAY_MS
     history = int(np.searchsorted(transactions.time_ms, first_live_ms))
-    write_events(simulator.to_frame(transactions).head(history + size.live), path)
+    frame = simulator.to_frame(transactions)
+    write_events(frame.head(history + size.live), path)
+    return frame.slice(history + size.live, size.coming)
 
 
 def refuse_max_age(spec: Spec) -> None:
@@ -100,6 +104,11 @@ def write_shifted(spec: Spec, path: Path, shift_ms: int, to: Path) -> None:
     """The same events with their times moved, as Parquet."""
     frames = [frame.with_columns(pl.col(spec.event.time) + shift_ms) for frame in read_events(path, spec)]
     write_events(pl.concat(frames), to)
+
+
+def write_longer(spec: Spec, path: Path, more: Iterable[pl.DataFrame], to: Path) -> None:
+    """The same events and more after them, as Parquet."""
+    write_events(pl.concat([*read_events(path, spec), *more]), to)
 
 
 def last_of_history_ms(times_ms: npt.NDArray[np.int64], live: int) -> int:

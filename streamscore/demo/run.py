@@ -1,12 +1,12 @@
 """The demo: from nothing to decisions on a live stream, then proof that they are what a backfill says."""
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic, time
+from time import time
 from typing import NamedTuple
 
 import msgspec
@@ -15,19 +15,24 @@ import psutil
 
 from common.errors import InvalidInputError
 from stream_features.spec import Spec
-from streamscore.demo import checks, findings, life, material
+from streamscore.demo import checks, drift, findings, life, material
+from streamscore.demo.coming import Coming
+from streamscore.demo.drift import Acted
 from streamscore.demo.flow import Flow
 from streamscore.demo.life import LABELS_MORE, Lived, Plan
+from streamscore.demo.looks import WINDOW_S
 from streamscore.demo.material import Material
+from streamscore.demo.steps import Steps
 from streamscore.demo.summary import Summary
 from streamscore.entity_keys import LOCAL_KEY
 from streamscore.estimate.price_file import PriceTable
+from streamscore.event_files import write_events
 from streamscore.local import stack as local
 from streamscore.local.processes import ProcessIdentity
 from streamscore.local.stack import Stack
 from streamscore.producer.records import Selection, new_trace, records
 from streamscore.producer.stream import Pace
-from streamscore.progress import Progress, Step
+from streamscore.progress import Progress
 from streamscore.promotion import examined
 from streamscore.report.content import Report
 from streamscore.report.gather import gather
@@ -42,7 +47,7 @@ from streamscore.training.train import Recipe, train
 
 TRAINED_ON = Windows(train_ms=28 * DAY_MS)
 """A demo's week has few frauds."""
-FEATURES = "features.parquet"
+FEATURES, COMING = "features.parquet", "coming.parquet"
 CHAMPION = Recipe(
     windows=TRAINED_ON, estimator=estimator("sklearn.linear_model.LogisticRegression", '{"max_iter": 1000}')
 )
@@ -52,7 +57,9 @@ CHALLENGER = Recipe(windows=TRAINED_ON)
 
 @dataclass(frozen=True)
 class Options:
-    """What to replay and how; without ``events``, transactions are simulated."""
+    """What to replay and how; without ``events``, transactions are simulated. With ``drift``, they change
+    after that: see `demo.drift`.
+    """
 
     root: Path
     spec_path: Path | None
@@ -62,6 +69,7 @@ class Options:
     rate: float
     port: int
     keep: bool
+    drift: bool = False
 
     @property
     def folder(self) -> Path:
@@ -76,22 +84,6 @@ class Outcome(NamedTuple):
     report: Report
 
 
-@dataclass
-class Steps:
-    """Passes steps on to whoever listens, and keeps how long each took."""
-
-    progress: Progress
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, name: str, unit: str = "") -> Iterator[Step]:
-        """One step."""
-        start_s = monotonic()
-        with self.progress.step(name, unit) as step:
-            yield step
-        self.seconds[name] = round(monotonic() - start_s, 3)
-
-
 def run(options: Options, progress: Progress) -> Outcome:
     """Everything; the stack is taken down on the way out, whatever happens, unless it is to be kept."""
     material.refuse_max_age(options.spec)
@@ -102,7 +94,13 @@ def run(options: Options, progress: Progress) -> Outcome:
     options.folder.mkdir(parents=True)
     with ExitStack() as ending:
         with steps("Bring up the stack"):
-            stack = local.up(options.root, spec=options.spec_path, port=options.port, detached=options.keep)
+            stack = local.up(
+                options.root,
+                spec=options.spec_path,
+                port=options.port,
+                window_s=WINDOW_S if options.drift else None,
+                detached=options.keep,
+            )
         ending.callback(local.down, options.root)
         prepared = _prepare(options, steps)
         _load_and_train(stack, options, prepared, steps)
@@ -130,7 +128,8 @@ def _prepare(options: Options, steps: Steps) -> Material:
     path = options.events or options.folder / "events.parquet"
     if options.events is None:
         with steps("Simulate transactions"):
-            material.simulate(options.simulated, path, datetime.now(UTC).date())
+            coming = material.simulate(options.simulated, path, datetime.now(UTC).date())
+            write_events(coming, options.folder / COMING)
     whole = _backfill(options.spec, path, steps)
     shift_ms = material.out_of_the_future(options.spec, whole, int(time() * 1000))
     if shift_ms:
@@ -190,10 +189,27 @@ def _replay(stack: Stack, options: Options, prepared: Material, lived: Lived, st
         asked = examined.policy(stack).gate.matured_labels
         plan = Plan.of(int(prepared.live.sum()), prepared.matured_after(round(LABELS_MORE * asked)))
         life.live(stack, flow, lived, plan, lambda: _train_challenger(options))
+    acted = None
+    if options.drift:
+        prepared, acted = _act(stack, options, prepared, lived, steps)
     with steps("Wait for every decision"):
         stack.drain(timeout_s=900)  # a slow machine works off a large file long after it is put
     with steps("Check and sum up"):
-        return findings.gather(stack, options.spec, prepared, lived)
+        return findings.gather(stack, options.spec, prepared, lived, acted)
+
+
+def _act(
+    stack: Stack, options: Options, prepared: Material, lived: Lived, steps: Steps
+) -> tuple[Material, Acted]:
+    """The act about drift; what is to be compared then has its payments too."""
+    some = pl.concat(read_events(options.folder / COMING, options.spec))
+    coming = Coming(some, options.simulated.seed)
+    acted = drift.act(stack, options.spec, coming, lived.champion, steps)
+    lived.sent += acted.sent
+    lived.until_ms = acted.until_ms
+    path = options.folder / "all-events.parquet"
+    material.write_longer(options.spec, prepared.path, coming.given, path)
+    return Material(path, _backfill(options.spec, path, steps), prepared.moment_ms), acted
 
 
 def _processes(stack: Stack) -> dict[ProcessIdentity, str]:

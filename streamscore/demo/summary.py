@@ -87,6 +87,23 @@ class Life(msgspec.Struct, frozen=True):
     backtest: Ranked | None
 
 
+class Unattended(msgspec.Struct, frozen=True):
+    """The act about drift in numbers: the model that a run made, why it ran, and how long each turn took
+    (None: it did not come). `earlier` are runs before it, with how they ended; `because` is why the model was
+    taken back.
+    """
+
+    champion: str
+    model: str | None
+    run: str
+    why: tuple[str, ...]
+    earlier: dict[str, str]
+    promoted_after_s: float | None
+    alarm_over_after_s: float | None
+    rolled_back_after_s: float | None
+    because: str
+
+
 class Summary(msgspec.Struct, frozen=True):
     """Everything a run found out. It held if every check did."""
 
@@ -100,6 +117,7 @@ class Summary(msgspec.Struct, frozen=True):
     parity: tuple[Parity, ...] = ()
     model: str | None = None
     life: Life | None = None
+    unattended: Unattended | None = None
     seconds: dict[str, float] = {}
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from streamscore.demo.summary import Life, Ranked, Summary
+from streamscore.demo.summary import Life, Ranked, Summary, Unattended
 
 WIDTH = 26
 MOST_DRIFTED = 3
@@ -19,6 +19,8 @@ def lines(summary: Summary) -> Iterator[str]:
         yield _line("model", f"{summary.model or 'none'}: {_performance(summary)}")
     if summary.life:
         yield from _life(summary.life)
+    if summary.unattended:
+        yield from _unattended(summary.unattended)
     if summary.drift:
         worst = sorted(summary.drift, key=lambda drift: -drift.psi)[:MOST_DRIFTED]
         yield _line("drift (PSI)", ", ".join(f"{drift.name} {drift.psi:.3f}" for drift in worst))
@@ -43,6 +45,23 @@ def _life(life: Life) -> Iterator[str]:
     if life.backtest:
         yield _line("on matured labels", _ranked(life.backtest))
     yield _line("promoted", f"by force ({life.reason})" if life.forced else "by the gate")
+
+
+def _unattended(it: Unattended) -> Iterator[str]:
+    before = "".join(f"; before it {run}: {outcome}" for run, outcome in it.earlier.items())
+    yield _line("payments changed", f"{'; '.join(it.why) or 'no run began'}{before}")
+    if it.model is not None:
+        yield _line(
+            "retrained",
+            f"{it.model} decided {_after(it.promoted_after_s)} the alarm, which was over "
+            f"{_after(it.alarm_over_after_s)} that",
+        )
+    if it.because:
+        yield _line("rolled back", f"{_after(it.rolled_back_after_s)} they changed again: {it.because}")
+
+
+def _after(seconds: float | None) -> str:
+    return "never after" if seconds is None else f"{seconds:.0f} s after"
 
 
 def _ranked(found: Ranked) -> str:

@@ -48,6 +48,7 @@ class Options:
     port: int
     shards: int = 1
     pace: str = "local"
+    window_s: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,14 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     exits.callback(emulator.stop)
     on_emulator(emulator)
     clients: Clients = cache(lambda service: client(service, emulator.endpoint))
-    deployed = deploy(clients, options.name, Path(options.template), f"{hub.url}/invoke", options.shards)
+    deployed = deploy(
+        clients,
+        options.name,
+        Path(options.template),
+        f"{hub.url}/invoke",
+        options.shards,
+        window_s=options.window_s,
+    )
     publish_spec(clients("s3"), deployed.outputs["DataBucketName"], spec)
     if (ships := state_dir / "code/policy.toml").is_file():
         publish_shipped_policy(clients("s3"), deployed.outputs["DataBucketName"], ships)
@@ -89,7 +97,13 @@ def assemble(options: Options, exits: ExitStack, on_emulator: Callable[[Emulator
     hub.api = _api(options.template, deployed, host)
     jobs = Jobs(clients, emulator.endpoint, state_dir / "jobs", state_dir / "logs/jobs")
     exits.callback(jobs.close)
-    hub.commands = {**_commands(deployed, host, poller, (metrics, lambdas)), "job": jobs.run}
+
+    def tell_everything() -> None:
+        metrics.flush()
+        lambdas.flush()
+        clients("cloudwatch").describe_alarms(MaxRecords=1)  # evaluates them
+
+    hub.commands = {**_commands(deployed, host, poller, tell_everything), "job": jobs.run}
     outputs = {**deployed.outputs, "HttpApiUrl": f"{hub.url}/api"}
     return Assembly(emulator.endpoint, hub.url, outputs)
 
@@ -121,7 +135,7 @@ def _api(template: str, deployed: Deployed, host: RuntimeHost) -> Api:
 
 
 def _commands(
-    deployed: Deployed, host: RuntimeHost, poller: Poller, metrics: tuple[MetricPublisher, LambdaMetrics]
+    deployed: Deployed, host: RuntimeHost, poller: Poller, tell_everything: Callable[[], None]
 ) -> dict[str, Command]:
     def start(_: dict[str, Any]) -> None:
         for name in {mapping.function_name for mapping in deployed.mappings}:
@@ -130,8 +144,7 @@ def _commands(
 
     def drain(request: dict[str, Any]) -> None:
         poller.drain(float(request["timeout_s"]))
-        for published in metrics:
-            published.flush()
+        tell_everything()
 
     return {
         "start": start,

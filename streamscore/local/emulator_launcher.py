@@ -4,7 +4,7 @@ In ministack 1.5.33 PartiQL writes reach no DynamoDB stream and are metered as o
 BatchGetItem is not metered, an alarm looks at its metric under any dimensions and at all periods as one, and
 state machines know no SageMaker, and every failure of a function of ours as `Runtime.HandlerError`.
 `tests/integration/test_emulator.py` fails when upstream mends one of them.
-What it does over and over is done once (here, in `emulator_speed` and in `emulator_inserts`).
+What it does over and over is done once (here, in `emulator_speed`, `emulator_inserts` and `emulator_alarms`).
 """
 
 import asyncio
@@ -14,7 +14,6 @@ import re
 import socket
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,10 +22,10 @@ from typing import Any
 
 import emulator_kinesis  # beside this script
 from ministack import app
-from ministack.services import cloudwatch, dynamodb, kinesis, lambda_svc, stepfunctions
+from ministack.services import dynamodb, kinesis, lambda_svc, stepfunctions
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))  # the project: not installed in this environment
-from streamscore.local.alarm_state import alarm_state
+from streamscore.local.emulator_alarms import evaluate_alarms_as_aws_does, evaluate_alarms_together
 from streamscore.local.emulator_inserts import insert_batches_quickly
 from streamscore.local.emulator_speed import (
     check_quickly,
@@ -169,40 +168,9 @@ def parse_partiql_once() -> None:
     dynamodb._parse_partiql = wrapped
 
 
-def evaluate_alarms_as_aws_does() -> None:
-    """Only the alarm's own dimensions count, period by period; an alarm without data is as it asks to be."""
-
-    def evaluate(alarm: dict[str, Any]) -> None:
-        if not alarm.get("MetricName"):
-            return
-        dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm["Dimensions"]))
-        points = cloudwatch._metrics.get((alarm["Namespace"], alarm["MetricName"], dimensions), [])
-        name = alarm.get("ExtendedStatistic") or alarm["Statistic"]
-
-        def statistic(some: list[dict[str, Any]]) -> Any:
-            stats = cloudwatch._calc_stats(some)
-            return cloudwatch._stat_value(stats, name, some) if stats else None
-
-        _change_state(alarm, alarm_state(alarm, points, statistic, time.time()))
-
-    cloudwatch._evaluate_alarm = evaluate
-
-
 def leave_lambdas_metrics_to_the_host() -> None:
     """It knows every invocation, ministack those that came through Invoke: these would count twice."""
     lambda_svc._emit_lambda_metrics = lambda *_args, **_named: None
-
-
-def _change_state(alarm: dict[str, Any], state: str) -> None:
-    """Move an alarm, and tell its actions and the composite alarms above it, as ministack does."""
-    old = alarm["StateValue"]
-    if old == state:
-        return
-    reason = f"{alarm['MetricName']} against the threshold {alarm['Threshold']}"
-    alarm |= {"StateValue": state, "StateReason": reason, "StateUpdatedTimestamp": int(time.time())}
-    cloudwatch._record_history(alarm["AlarmName"], old, state, reason)
-    cloudwatch._dispatch_alarm_actions(alarm, old, state, reason)
-    cloudwatch._evaluate_parent_alarms(alarm)
 
 
 def ring_when_streams_change(address: str) -> None:
@@ -291,6 +259,7 @@ if __name__ == "__main__":
         emulator_kinesis.bound_reads()
         emulator_kinesis.keep_parents()
         evaluate_alarms_as_aws_does()
+        evaluate_alarms_together()
         name_functions_errors()
         leave_lambdas_metrics_to_the_host()
     if os.environ.get("STREAMSCORE_JOBS"):

@@ -35,6 +35,17 @@ def localised(template: Template, proxy_url: str) -> Template:
     return local
 
 
+def deployable(built: Template, proxy_url: str) -> Template:
+    """A copy of what `sam build` made, as `sam deploy` can bring it to the emulator: without what that
+    refuses, and with functions that are invoked through `proxy_url`. Code, layers and mappings are real.
+    """
+    local = copy.deepcopy(built)
+    for change in REFUSED:
+        change(local)
+    _environment(local)["MINISTACK_LAMBDA_PROXY_URL"] = proxy_url
+    return local
+
+
 def _code_is_on_disk(local: Template) -> None:
     """The emulator refuses a local CodeUri; the runtime host runs the code from disk, so any address does."""
     local["Globals"]["Function"]["CodeUri"] = "s3://local/code.zip"
@@ -128,19 +139,38 @@ def _no_training_image(local: Template) -> None:
     del local["Outputs"]["TrainingImageBuildName"]
 
 
+REFUSED: tuple[Callable[[Template], None], ...] = (
+    _alarms_of_one_metric_only,
+    _no_dashboard_and_no_budget,
+    _no_sql_over_exports,
+)
 DIFFERENCES: tuple[Callable[[Template], None], ...] = (
     _code_is_on_disk,
     _wheels_are_installed,
     _mappings_are_polled_by_us,
     _no_http_api,
-    _alarms_of_one_metric_only,
-    _no_dashboard_and_no_budget,
-    _no_sql_over_exports,
+    *REFUSED,
     _definition_is_inline,
     _no_training_image,
     _log_key_is_fixed,
     _pointers_are_followed_soon,
 )
+
+
+def hurry(local: Template, window_s: int) -> None:
+    """Let the monitor's windows, and what alarms look at of its looks, last `window_s` instead of five
+    minutes. Nothing looks by itself: whoever asks for short windows asks for looks too, as the shortest
+    schedule is a minute.
+    """
+    resources = local["Resources"]
+    for function in _of_type(local, "AWS::Serverless::Function"):
+        for event in function.get("Events", {}).values():
+            if "TumblingWindowInSeconds" in event["Properties"]:
+                event["Properties"]["TumblingWindowInSeconds"] = window_s
+    for alarm in _of_type(local, "AWS::CloudWatch::Alarm"):
+        if alarm.get("TreatMissingData") == "ignore":  # what a look says stands until the next
+            alarm["Period"] = window_s
+    del resources["MonitorSchedule"]
 
 
 def _of_type(template: Template, kind: str) -> list[dict[str, Any]]:

@@ -86,11 +86,13 @@ def up(  # noqa: PLR0913 - each by its name
     port: int = 4566,
     shards: int = 1,
     pace: str = "local",
+    window_s: int | None = None,
     detached: bool = True,
 ) -> Stack:
     """Bring up the stack of the project's template with its state under `root`/.local, not polling yet.
 
-    `pace` is a key of `pace.PACES`.
+    `pace` is a key of `pace.PACES`. With `window_s` the monitor's windows are so long instead of as deployed,
+    and the caller asks for its looks: see `overlay.hurry`.
 
     Detached it outlives this process; otherwise it dies with it. Port 0 takes a free one. What a killed stack
     left is ended and removed first. Raises InvalidInputError if one is up, StackError if it cannot come up.
@@ -113,6 +115,7 @@ def up(  # noqa: PLR0913 - each by its name
         port=port,
         shards=shards,
         pace=pace,
+        window_s=window_s,
     )
     return _wait_until_up(state_dir, _launch(options, state_dir, detached))
 

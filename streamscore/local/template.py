@@ -8,8 +8,8 @@ import yaml
 Template = dict[str, Any]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML with `!Ref`, `!GetAtt`, `!If` and the other short forms."""
+class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+    """YAML with `!Ref`, `!GetAtt`, `!If` and the other short forms, read in C where that is built in."""
 
 
 def _intrinsic(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> dict[str, Any]:

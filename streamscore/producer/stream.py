@@ -47,6 +47,9 @@ class Sent:
     events: int = 0
     labels: int = 0
 
+    def __add__(self, other: "Sent") -> "Sent":
+        return Sent(self.events + other.events, self.labels + other.labels)
+
 
 def put(client: Any, stream_arn: str, records: Iterable[Record], pace: Pace, step: Step) -> Sent:
     """Put every record on the stream at that pace, telling ``step`` as they land."""

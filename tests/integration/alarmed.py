@@ -8,7 +8,8 @@ from streamscore.local import stack as stacks
 
 
 def told(stack: stacks.Stack, queue: str | None = None) -> list[str]:
-    """What the topic told since it was last asked."""
+    """What the topic told since it was last asked, once alarms know every metric that was put."""
+    stack.client("cloudwatch").describe_alarms(MaxRecords=1)
     sqs, url = stack.client("sqs"), queue or stack.outputs["AlarmQueueUrl"]
     bodies = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):

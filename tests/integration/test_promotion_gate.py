@@ -16,6 +16,7 @@ from scoring.items import Decision, to_item
 from scoring.model import Model
 from scoring.pointers import CHALLENGER, NOTHING, bundle_key
 from scoring.policy import Verdict
+from streamscore.demo import life
 from streamscore.local.stack import Stack
 from streamscore.parity.served import running_spec
 from streamscore.training import bundles, pointers
@@ -161,6 +162,17 @@ def test_force_needs_a_reason_and_both_are_kept_and_shown(
     assert run("promote", shipped[1], "--force", "--reason", "the champion blocks everyone").exit_code == 0
     assert "forced: coverage failed: the champion blocks everyone" in run("models").stdout
     assert "forced: coverage failed: the champion blocks everyone" in run("models", "--history").stdout
+
+
+def test_the_demo_forces_what_the_gate_refuses_and_says_why(
+    stack: Stack, shipped: list[Path], champion: Model
+) -> None:
+    lived = life.Lived(champion.version)
+    life.promote(stack, life.registered(stack, shipped[1]), lived)
+    assert lived.promotion is not None
+    assert lived.promotion.forced == ("coverage",)
+    assert lived.promotion.reason == life.FORCED
+    assert current(stack) == lived.promotion.version == opened(shipped[1]).version
 
 
 def changed(folder: Path, to: Path, **changes: Any) -> Path:

@@ -1,4 +1,5 @@
-"""A file under raw-data/ of the whole stack: a better model is promoted, a wrong file changes nothing.
+"""A file under raw-data/ of the whole stack: a better model is promoted, and taken back when it goes wrong; a
+wrong file changes nothing. An alarm starts a run too.
 
 The rule, the function, the state machine and the jobs are those of the template; only waiting is shorter.
 """
@@ -7,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import polars as pl
 import pytest
 
 from common.settings import code_root
+from monitor.times import WINDOW_S, floor, iso
 from scoring.items import Decision, to_item
 from scoring.model import Model
 from scoring.pointers import ALL, CHALLENGER, NOTHING
@@ -32,6 +35,8 @@ from streamscore.training.labelled import Table
 from streamscore.training.split import DAY_MS, Windows
 from streamscore.training.train import Recipe, fit
 from tests.conftest import poll_until
+from tests.decision_images import batch, change, decision
+from tests.integration.alarmed import call, names
 from tests.integration.commands import invoke
 
 DAYS, ROWS, DECIDED = 40, 6_000, 300
@@ -45,7 +50,7 @@ drift = 0
 settle = "0s"
 cool_down = "0s"
 shadow = "0s"
-probation = "0s"
+probation = "10h"
 options = ["--train", "21d"]
 """
 
@@ -76,14 +81,25 @@ class World:
     champion: str
     client: Callable[[str], Any]
 
-    def drop(self, path: Path) -> tuple[str, Ended, list[Step]]:
-        """Put a file under raw-data/, and do nothing else: the run that came of it, its end, its steps."""
-        before, steps = set(self.runs()), list[Step]()
-        bucket, key = self.stack.outputs["DataBucketName"], f"raw-data/{path.name}"
-        self.client("s3").put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+    def run_of(self, trigger: Callable[[], object]) -> str:
+        """The run that comes of it."""
+        before = set(self.runs())
+        trigger()
         poll_until(lambda: set(self.runs()) - before, "a run begins", within_s=60)
         [run] = set(self.runs()) - before
-        return run, following.follow(self.stack, run, steps.append), steps
+        return run
+
+    def drop(self, path: Path) -> str:
+        """Put a file under raw-data/, and do nothing else: the run that came of it."""
+        bucket, key = self.stack.outputs["DataBucketName"], f"raw-data/{path.name}"
+        return self.run_of(
+            lambda: self.client("s3").put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+        )
+
+    def follow(self, run: str) -> tuple[Ended, list[Step]]:
+        """Its end, and its steps."""
+        steps = list[Step]()
+        return following.follow(self.stack, run, steps.append), steps
 
     def runs(self) -> list[str]:
         """Their names."""
@@ -104,16 +120,6 @@ class World:
         return pointer.version if pointer else ""
 
 
-def forget_other_specs(stack: Stack, ours: specs.Spec) -> None:
-    """Jobs take the spec that was published last; other tests of the session published theirs."""
-    s3, bucket = stack.client("s3"), stack.outputs["DataBucketName"]
-    found = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix="specs/")["Contents"]]
-    key = f"specs/{ours.sha256}.json"
-    assert key in found
-    for other in set(found) - {key}:
-        s3.delete_object(Bucket=bucket, Key=other)
-
-
 @pytest.fixture(scope="module")
 def world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("retraining")
@@ -124,7 +130,6 @@ def world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
     assert invoke("policy", "publish", folder / "policy.toml").exit_code == 0
     events(1, "good-").write_csv(folder / "good.csv")
     spec = specs.parse((code_root({}) / "features.toml").read_text())
-    forget_other_specs(stack, spec)
     whole = backfill(spec, folder / "good.csv")
     poor = poor_champion(spec, whole, folder / "poor")
     assert invoke("promote", folder / "poor").exit_code == 0
@@ -135,10 +140,12 @@ def world(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
 
 
 def end_other_runs(stack: Stack) -> None:
-    """What other tests of the session drifted may have started a run, or left a cool-down."""
+    """What other tests of the session drifted may have started a run, or left a cool-down, or an alarm on."""
     states, arn = stack.client("stepfunctions"), stack.outputs["RetrainMachineArn"]
     for one in states.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
         states.stop_execution(executionArn=one["executionArn"])
+    [alarm] = names(stack, "RetrainingAdvisedAlarm")
+    stack.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="a test")
     lock = {"pk": {"S": "retraining"}, "sk": {"S": "lock"}}
     stack.client("dynamodb").delete_item(TableName=stack.outputs["MonitorTableName"], Key=lock)
 
@@ -173,31 +180,53 @@ def decide(stack: Stack, spec: Spec, whole: Backfilled, champion: Model) -> None
         db.batch_write_item(RequestItems=batch)
 
 
-def test_a_dropped_file_leads_to_a_better_champion_and_the_history_says_why(
+def all_flagged(stack: Stack, version: str) -> None:
+    """A window in which the model that decides flags everything, as its functions count it."""
+    start_s = floor(time.time(), WINDOW_S)
+    records = [
+        change(
+            decision(f"wrong-{n}", score=0.99, decision="block", model=version, scored_at_ms=start_s * 1000),
+            sequence=n,
+        )
+        for n in range(600)
+    ]
+    state = call(stack, "MonitorWindows", batch(records, start=iso(start_s)))["state"]
+    call(stack, "MonitorWindows", batch([], state, start=iso(start_s), final=True))
+
+
+def test_a_dropped_file_leads_to_a_better_champion_that_is_taken_back_when_it_goes_wrong(
     world: World, tmp_path: Path
 ) -> None:
     events(1, "good-").write_csv(tmp_path / "good.csv")
-    run, ended, steps = world.drop(tmp_path / "good.csv")
-    assert ended.outcome == "promoted", (ended, steps)
-    assert world.current() == ended.model != world.champion
-    assert world.current(CHALLENGER) == NOTHING.version
-    [move, *_] = pointers.history(world.client("ssm"), world.stack.outputs["PointerPrefix"])
+    run = world.drop(tmp_path / "good.csv")
+    poll_until(lambda: world.current() != world.champion, "a promotion", within_s=180)
+    better, ssm, prefix = world.current(), world.client("ssm"), world.stack.outputs["PointerPrefix"]
+    poll_until(lambda: world.current(CHALLENGER) == NOTHING.version, "it left the shadow")
+    [move, *_] = pointers.history(ssm, prefix)
     assert move.reason == f"{run}: new data: raw-data/good.csv"
     found = world.read(f"retrain/{run}/AssembleTrainingSet.json")
     assert found["overlap"] == found["served"] == DECIDED
     assert (found["agreement"], found["label_agreement"]) == (1.0, 1.0)
     assert world.read("checked-data/good.csv/report.json")["quality"] > 0.9
-    names = [step.name for step in steps if step.name not in {"WaitInShadow", "LookAtShadow"}]
-    assert names == [
-        "Settle", "Begin", "CheckData", "AssembleTrainingSet", "Train", "Evaluate", "Shadow", "Compare",
-        "Promote", "WaitInProbation", "LookAtChampion", "End", "Done",
-    ]  # fmt: skip
-    assert "quality" in steps[2].note
-    told = lineage(world.stack, {ended.model: 7})
+    told = lineage(world.stack, {better: 7})
     assert told.moves[0].why == move.reason
     assert "raw-data/good.csv" in dict(told.steps)["data"]
-    assert dict(told.steps)["model"].startswith(f"{ended.model}: sklearn.ensemble.RandomForestClassifier")
+    assert dict(told.steps)["model"].startswith(f"{better}: sklearn.ensemble.RandomForestClassifier")
     assert dict(told.steps)["decisions"] == "7 in this time"
+
+    all_flagged(world.stack, better)
+    ended, steps = world.follow(run)
+    assert (ended.outcome, ended.model) == ("rolled_back", better), (ended, steps)
+    waits = {"WaitInShadow", "LookAtShadow", "WaitInProbation", "LookAtChampion"}
+    assert [step.name for step in steps if step.name not in waits] == [
+        "Settle", "Begin", "CheckData", "AssembleTrainingSet", "Train", "Evaluate", "Shadow", "Compare",
+        "Promote", "RollBack", "End", "Done",
+    ]  # fmt: skip
+    assert "quality" in steps[2].note
+    [back, *_] = pointers.history(ssm, prefix)
+    assert (back.version, back.back) == (world.champion, True)
+    assert back.reason.startswith(f"{run}: prediction_rate from ")
+    pointers.point(ssm, prefix, move.current, "a test: it was right")
 
 
 def test_a_file_whose_labels_were_shuffled_changes_nothing_and_it_is_said_why(
@@ -206,7 +235,7 @@ def test_a_file_whose_labels_were_shuffled_changes_nothing_and_it_is_said_why(
     champion, shuffled = world.current(), events(2, "bad-")
     shuffled = shuffled.with_columns(shuffled["is_fraud"].shuffle(seed=0))
     shuffled.write_csv(tmp_path / "shuffled.csv")
-    _, ended, _ = world.drop(tmp_path / "shuffled.csv")
+    ended, _ = world.follow(world.drop(tmp_path / "shuffled.csv"))
     assert ended.outcome == "data_rejected", ended
     assert "labels fit 0.00" in ended.text
     assert world.current() == champion
@@ -218,12 +247,29 @@ def test_a_file_whose_labels_were_shuffled_changes_nothing_and_it_is_said_why(
 
 def test_a_person_sees_how_runs_went_and_can_answer_only_one_that_waits(world: World) -> None:
     told = {one["run"]: one["outcome"] for one in json.loads(invoke("retrain", "runs", "--json").stdout)}
-    assert set(told.values()) >= {"promoted", "data_rejected"}
-    [promoted] = [run for run, outcome in told.items() if outcome == "promoted"]
-    shown = invoke("retrain", "watch", promoted)
-    assert shown.exit_code == 0
+    assert set(told.values()) >= {"rolled_back", "data_rejected"}
+    [over] = [run for run, outcome in told.items() if outcome == "rolled_back"]
+    shown = invoke("retrain", "watch", over)
+    assert shown.exit_code == 1
     assert "AssembleTrainingSet" in shown.stderr
-    assert shown.stdout.startswith("promoted: ")
-    for answer in (("approve", promoted), ("refuse", promoted, "--reason", "no")):
+    assert shown.stdout.startswith("rolled_back: rolled back to ")
+    for answer in (("approve", over), ("refuse", over, "--reason", "no")):
         assert "no such run waits for a person" in str(invoke("retrain", *answer).exception)
     assert "no such run" in str(invoke("retrain", "watch", "r-none").exception)
+
+
+def test_the_alarm_that_advises_it_starts_a_run_by_way_of_the_topic(world: World) -> None:
+    end_other_runs(world.stack)
+    nearly_over = datetime.now(UTC) - timedelta(seconds=280)  # the alarm looks at five minutes
+    advised = {
+        "Timestamp": nearly_over,
+        "MetricName": "RetrainingAdvised",
+        "Dimensions": [{"Name": "service", "Value": "monitor_schedule"}, {"Name": "stage", "Value": "dev"}],
+        "Value": 1.0,
+    }
+    cloudwatch = world.client("cloudwatch")
+    run = world.run_of(lambda: cloudwatch.put_metric_data(Namespace="streamscore", MetricData=[advised]))
+    poll_until(lambda: world.read(f"retrain/{run}/request.json"), "it begins")
+    [reason] = world.read(f"retrain/{run}/request.json")["reasons"]
+    assert (reason["kind"], "RetrainingAdvisedAlarm" in reason["text"]) == ("alarm", True)
+    end_other_runs(world.stack)

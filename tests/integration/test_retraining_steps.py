@@ -14,7 +14,7 @@ from common.errors import InvalidInputError, ModelRefusedError
 from common.telemetry import metrics
 from monitor.labelled import Labelled, observe_labels
 from monitor.requests import Reason
-from monitor.retrain import answer
+from monitor.retrain import answer, is_on
 from monitor.runs import Runs, Turn
 from monitor.steps import Parts
 from monitor.store import Store
@@ -61,7 +61,7 @@ def parts(client: Callable[[str], Any], runs: Runs) -> Parts:
     store = Store(runs._table, name, prefix, (dynamodb, s3, ssm))
     reader = object_reader(s3, name)
     metrics().clear_metrics()
-    return Parts(store, runs, States(), Bus(), ssm, prefix, reader, write, "automatic")
+    return Parts(store, runs, States(), Bus(), ssm, prefix, reader, write, "automatic", lambda: False)
 
 
 def do(parts: Parts, step: str, now_s: float = NOW_S, **given: Any) -> dict[str, Any]:
@@ -136,8 +136,9 @@ def test_shadow_is_over_with_the_looks(parts: Parts) -> None:
 
 
 def test_probation_ends_with_the_looks_or_when_somebody_moves_the_pointer(parts: Parts) -> None:
-    pointer_moves.promote(parts.ssm, parts.prefix, NEW, "", ())
-    about = {"version": NEW.version, "since": iso(floor(NOW_S, WINDOW_S) + WINDOW_S)}
+    new = Version(registered(parts).version, "0" * 64)
+    pointer_moves.promote(parts.ssm, parts.prefix, new, "", ())
+    about = {"version": new.version, "since": iso(floor(NOW_S, WINDOW_S))}
     assert not do(parts, "look_at_champion", looks=2, **about)["done"], "its first window is not over"
     assert do(parts, "look_at_champion", looks=1, **about)["done"]
     pointer_moves.promote(parts.ssm, parts.prefix, OLD, "", ())
@@ -158,6 +159,27 @@ def test_a_run_that_ends_is_written_down_told_and_gives_its_turn_to_who_waits(pa
     assert counted("ModelsRefused") == 1
     again = do(parts, "end", outcome="refused", text="it ranks worse", version=NEW.version)
     assert "next" not in again, "the turn is another's by now"
+
+
+def test_while_the_alarm_is_on_each_run_is_followed_by_one_after_its_cool_down(parts: Parts) -> None:
+    parts = parts._replace(is_advised=lambda: True)
+    parts.runs.pass_on(Turn(), Turn("r-1", NOW_S, 0))
+    following = do(parts, "end", outcome="refused", text="labels too young", version="")["next"]
+    assert parts.runs.turn() == Turn(following, NOW_S + 6 * 3_600, NOW_S + 6 * 3_600)
+    assert [one.text for one in parts.runs.waiting()] == ["the alarm was still on after r-1"]
+    assert "next" not in do(parts, "end", outcome="refused", text="", version=""), "said twice, counts once"
+
+
+def test_an_alarm_is_asked_whether_itis_on(client: Callable[[str], Any]) -> None:
+    cloudwatch, name = client("cloudwatch"), f"steps-{uuid.uuid4().hex[:8]}"
+    cloudwatch.put_metric_alarm(
+        AlarmName=name, Namespace=name, MetricName="RetrainingAdvised", Statistic="Maximum", Period=300,
+        EvaluationPeriods=1, Threshold=0, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+    asked = [is_on(RoomClient(cloudwatch), name)]
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
+    asked += [is_on(RoomClient(cloudwatch), one) for one in (name, "", f"{name}-other")]
+    assert asked == [False, True, False, False]
 
 
 def test_data_that_was_rejected_needs_no_cool_down(parts: Parts) -> None:

@@ -156,7 +156,7 @@ def test_state_bytes_do_not_depend_on_batching(records, data, exact):
     assert whole.blobs == parts.blobs
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(25))
 @given(records=histories(), exact=st.integers(1, 5))
 def test_both_paths_write_the_same_bytes(records, exact):
     """An event long forgotten takes its entity through the plain path, and changes nothing."""
@@ -170,7 +170,7 @@ def test_both_paths_write_the_same_bytes(records, exact):
     assert fast.blobs == plain.blobs
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(25))
 @given(records=histories(), exact=st.integers(1, 5))
 def test_features_alone_are_those_of_a_fold_that_keeps_and_change_no_state(records, exact):
     of = spec(exact, FEATURES + MEANS)
@@ -239,7 +239,7 @@ def test_distinct_values_beyond_128_are_not_told_apart():
     assert Folding(of).fold([*records, *again])[-3:, 1].tolist() == [0, 0, 1]
 
 
-@settings(max_examples=examples(8))
+@settings(max_examples=examples(3))
 @given(seed=st.integers(0, 2**32), batch=st.integers(1, 400))
 def test_crowds_of_values_are_the_same_in_any_batching(seed, batch):
     features = tuple(made(op=op, of="n", window_ms=w) for op in ("distinct", "is_new") for w in (HOUR, DAY))

@@ -14,7 +14,7 @@ NOON_S = MONDAY_S + 8 * DAY_S + 12 * HOUR_S
 A_WINDOW = 4_000
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_thirty_quiet_days_raise_nothing(seed: int) -> None:
     """Nights of two payments a window, weekends with larger amounts, the model's first week among them."""
     windows = quiet_days.days(30, seed)
