@@ -16,6 +16,9 @@ demo: setup ## everything from nothing: stack, history, model, live events, chec
 test: setup ## unit, integration and end-to-end tests, on the local stack
 	@$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
+test-deploy: build ## sam deploy to the emulator, and again while events flow: none lost, none decided twice
+	@$(BIN)/pytest -q tests/deploy $(ARGS)
+
 test-nightly: setup ## every property test with 10,000 examples: hours
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -q -m hypothesis --timeout 0 $(ARGS)
 
@@ -101,4 +104,4 @@ clean: ## everything made here, the local stack's state included
 	@if [ -x $(BIN)/streamscore ]; then $(BIN)/streamscore local down >/dev/null 2>&1 || true; fi
 	@rm -rf .venv .tools .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup demo test test-nightly chaos chaos-nightly fuzz check scan bench load build docs invoke start-api deploy training-image readme lock clean
+.PHONY: help setup demo test test-deploy test-nightly chaos chaos-nightly fuzz check scan bench load build docs invoke start-api deploy training-image readme lock clean

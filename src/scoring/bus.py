@@ -22,13 +22,14 @@ ENTRIES_PER_CALL = 10
 BYTES_PER_CALL = 240_000
 """The bus takes 256 KB in all, of which an entry's other parts are some hundred bytes."""
 SOURCE = "streamscore"
-_DETAIL_TYPES = {"review": "DecisionReviewed", "block": "DecisionBlocked"}
+DETAIL_TYPES = {"review": "DecisionReviewed", "block": "DecisionBlocked"}
+"""What the bus hears of each outcome that is told there."""
 _WITHHELD = frozenset({"features", "request", "ttl", "pk", "label", "label_time", "second_path_score"})
 
 
 def is_told(item: Item) -> bool:
     """Whether a decision is one that the bus hears of."""
-    return item["decision"]["S"] in _DETAIL_TYPES
+    return item["decision"]["S"] in DETAIL_TYPES
 
 
 def detail(item: Item) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def _entry(bus: str, item: Item) -> _Entry:
     header = xray_header(item["trace"]["S"]) if "trace" in item else None
     return item["pk"]["S"], {
         "Source": SOURCE,
-        "DetailType": _DETAIL_TYPES[item["decision"]["S"]],
+        "DetailType": DETAIL_TYPES[item["decision"]["S"]],
         "Detail": _encoded(detail(item)).decode(),
         "EventBusName": bus,
         "Time": int(item["scored_at"]["N"]) / 1000,

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scoring.policy import CONTROL
 from streamscore.backtest.again import Again
@@ -97,16 +96,25 @@ def quality(side: Side, scored: Flags, label: Flags, weights: Floats) -> Quality
     """Ranking over the `scored` rows, alerts over all."""
     ranked = label[scored]
     two_classes = bool(ranked.any() and not ranked.all())
-    args = (ranked, side.scores[scored])
+    ranking = _ranking(ranked, side.scores[scored], weights[scored]) if two_classes else (None, None)
     alerted, caught = float(weights @ side.alerts), float(weights @ (side.alerts & label))
     return Quality(
-        roc_auc=float(roc_auc_score(*args, sample_weight=weights[scored])) if two_classes else None,
-        average_precision=(
-            float(average_precision_score(*args, sample_weight=weights[scored])) if two_classes else None
-        ),
+        roc_auc=ranking[0],
+        average_precision=ranking[1],
         precision=_share(caught, alerted),
         recall=_share(caught, float(weights @ label)),
         alert_rate=_share(alerted, float(weights.sum())),
+    )
+
+
+def _ranking(label: Flags, scores: Floats, weights: Floats) -> tuple[float, float]:
+    """ROC AUC and average precision of rows of both classes."""
+    # seconds that a promotion without matured labels does not need
+    from sklearn.metrics import average_precision_score, roc_auc_score  # noqa: PLC0415
+
+    return (
+        float(roc_auc_score(label, scores, sample_weight=weights)),
+        float(average_precision_score(label, scores, sample_weight=weights)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from scoring.bus import DETAIL_TYPES
 from streamscore.chaos.rubbish import RUBBISH
 
 HEARD = ("PutEvents", "SendMessage", "PutRecords")
@@ -40,7 +41,8 @@ class Heard:
                     self._stream(_taken(asked["Records"], reply, "Records"))
 
     def _bus(self, entries: list[Any]) -> None:
-        for detail in (json.loads(entry["Detail"]) for entry in entries):
+        decisions = [entry for entry in entries if entry["DetailType"] in DETAIL_TYPES.values()]
+        for detail in (json.loads(entry["Detail"]) for entry in decisions):  # looks are told there too
             said = self.told.setdefault(detail["id"], [])
             if detail not in said:
                 said.append(detail)

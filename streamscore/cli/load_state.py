@@ -10,8 +10,10 @@ import click
 from common.errors import InvalidInputError
 from streamscore.cli._moment import moment_ms
 from streamscore.cli._progress import TerminalProgress
-from streamscore.cli._spec import read_spec, spec_option
+from streamscore.cli._spec import read_spec
 from streamscore.cli._stack import stage_options, target
+from streamscore.entity_keys import key_of_stack
+from streamscore.parity.served import running_spec
 from streamscore.training import cutover
 from streamscore.training.final_states import final_states
 from streamscore.training.load_state import Loaded, load
@@ -27,7 +29,7 @@ DAY_MS = 86_400_000
     help="Only what had arrived by then, and the stream passes over that: a date or an RFC 3339 time.",
 )
 @click.option("--replace", is_flag=True, help="Also overwrite items that the stream has written since.")
-@spec_option
+@click.option("--spec", "spec_path", type=click.Path(path_type=Path), help="Instead of the stack's own spec.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout.")
 @stage_options
 def command(
@@ -48,12 +50,14 @@ def command(
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # temporary files go, as they do with Ctrl-C
     until_ms = _past(moment_ms(until, "--until"))
-    spec, stack = read_spec(spec_path), target(stage, yes)
+    stack = target(stage, yes)
+    spec = read_spec(spec_path) if spec_path else running_spec(stack)
     if until_ms is not None:
         cutover.check(stack, until_ms)
+    key = key_of_stack(stack, spec)
     progress = TerminalProgress()
     with progress.step("fold history", "events") as step:
-        final = final_states(spec, events, until_ms, advance=step.advance)
+        final = final_states(spec, events, until_ms, key=key, advance=step.advance)
     if until_ms is not None and until_ms - final.replay.newest_ms > DAY_MS:
         click.echo(
             f"EVENTS ends {(until_ms - final.replay.newest_ms) // DAY_MS} days before --until: "

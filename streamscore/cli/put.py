@@ -11,6 +11,7 @@ from streamscore.cli._moment import moment_ms
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
 from streamscore.cli._stack import stage_options, target
+from streamscore.parity.served import running_spec
 from streamscore.producer.records import Selection, last_ms, new_trace, records
 from streamscore.producer.stream import Pace, put
 from streamscore.training.tables import read_events
@@ -25,7 +26,7 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 @click.option("--shift-to-now", is_flag=True, help="Move all times alike, so that the last record is now.")
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Put label records too.")
 @click.option("--since", metavar="TIME", help="Only records after then: a date or an RFC 3339 time.")
-@click.option("--spec", "spec_path", type=click.Path(path_type=Path), help="Another features.toml.")
+@click.option("--spec", "spec_path", type=click.Path(path_type=Path), help="Instead of the stack's own spec.")
 @stage_options
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 def command(
@@ -46,7 +47,8 @@ def command(
     --since TIME puts what `load-state --until TIME` has left. Where the spec names a field for a trace id and
     a row has none, its event begins a trace.
     """
-    stack, spec = target(stage, yes), read_spec(spec_path)
+    stack = target(stage, yes)
+    spec = read_spec(spec_path) if spec_path else running_spec(stack)
     selection = Selection(
         labels=labels,
         since_ms=moment_ms(since, "--since"),

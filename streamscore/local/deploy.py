@@ -50,14 +50,22 @@ def deploy(  # noqa: PLR0913 - each by its name
     local = localised(source, proxy_url)
     if window_s is not None:
         hurry(local, window_s)
-    outputs = create(clients, name, local, {"ShardCount": str(shards)})
+    create(clients, name, local, {"ShardCount": str(shards)})
+    return adopt(clients, name, source)
+
+
+def adopt(clients: Clients, name: str, source: Template) -> Deployed:
+    """A stack that is there, whoever made it of the template `source`, with what the emulator left out.
+
+    The emulator no longer polls its mappings: they are the caller's.
+    """
     formation = clients("cloudformation")
     processed = _processed(formation, name)
     physical = _physical_ids(formation, name)
     _set_ttl(clients, processed, physical)
     put_composite_alarms(clients("cloudwatch"), source, physical | {"AWS::StackName": name})
     return Deployed(
-        outputs=outputs,
+        outputs=outputs_of(formation.describe_stacks(StackName=name)["Stacks"][0]),
         functions=tuple(_functions(clients, processed, physical)),
         mappings=tuple(_mappings(clients, processed, physical, _disabled_mappings(source))),
     )
@@ -80,6 +88,11 @@ def create(clients: Clients, name: str, template: Template, parameters: dict[str
     stack = formation.describe_stacks(StackName=created["StackId"])["Stacks"][0]
     if stack["StackStatus"] != "CREATE_COMPLETE":
         raise DeployError(f"stack {name}: {stack['StackStatus']}: {_reason(formation, name)}")
+    return outputs_of(stack)
+
+
+def outputs_of(stack: dict[str, Any]) -> dict[str, str]:
+    """The outputs of a stack that `DescribeStacks` told of, by name."""
     return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", ())}
 
 
@@ -150,21 +163,23 @@ def _set_ttl(clients: Clients, processed: Template, physical: dict[str, str]) ->
 
 
 def _functions(clients: Clients, processed: Template, physical: dict[str, str]) -> list[Function]:
-    functions = []
-    for name, function_name, _properties in _of_kind(processed, "AWS::Lambda::Function", physical):
-        found = clients("lambda").get_function_configuration(FunctionName=function_name)
-        functions.append(
-            Function(
-                name=function_name,
-                arn=found["FunctionArn"],
-                handler=found["Handler"],
-                timeout_s=found["Timeout"],
-                memory_mb=found["MemorySize"],
-                environment=found.get("Environment", {}).get("Variables", {}),
-                log_name=name,
-            )
-        )
-    return functions
+    return [
+        function_of(clients("lambda").get_function_configuration(FunctionName=function_name), name)
+        for name, function_name, _properties in _of_kind(processed, "AWS::Lambda::Function", physical)
+    ]
+
+
+def function_of(configuration: dict[str, Any], log_name: str = "") -> Function:
+    """What `GetFunctionConfiguration` told of a function."""
+    return Function(
+        name=configuration["FunctionName"],
+        arn=configuration["FunctionArn"],
+        handler=configuration["Handler"],
+        timeout_s=configuration["Timeout"],
+        memory_mb=configuration["MemorySize"],
+        environment=configuration.get("Environment", {}).get("Variables", {}),
+        log_name=log_name,
+    )
 
 
 def _disabled_mappings(template: Template) -> set[str]:

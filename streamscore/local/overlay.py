@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
+from streamscore.local.log_key import LOG_KEY
+
 Template = dict[str, Any]
 
-LOG_KEY = "streamscore-local"
 COMPOSITE = "AWS::CloudWatch::CompositeAlarm"
 POINTERS_REREAD_S = 5
 PARAMETERS = {
@@ -29,6 +30,17 @@ def localised(template: Template, proxy_url: str) -> Template:
     """A copy of the template as the emulator takes it, whose functions are invoked through `proxy_url`."""
     local = copy.deepcopy(template)
     for change in DIFFERENCES:
+        change(local)
+    _environment(local)["MINISTACK_LAMBDA_PROXY_URL"] = proxy_url
+    return local
+
+
+def deployable(built: Template, proxy_url: str) -> Template:
+    """A copy of what `sam build` made, as `sam deploy` can bring it to the emulator: without what that
+    refuses, and with functions that are invoked through `proxy_url`. Code, layers and mappings are real.
+    """
+    local = copy.deepcopy(built)
+    for change in REFUSED:
         change(local)
     _environment(local)["MINISTACK_LAMBDA_PROXY_URL"] = proxy_url
     return local
@@ -127,14 +139,17 @@ def _no_training_image(local: Template) -> None:
     del local["Outputs"]["TrainingImageBuildName"]
 
 
+REFUSED: tuple[Callable[[Template], None], ...] = (
+    _alarms_of_one_metric_only,
+    _no_dashboard_and_no_budget,
+    _no_sql_over_exports,
+)
 DIFFERENCES: tuple[Callable[[Template], None], ...] = (
     _code_is_on_disk,
     _wheels_are_installed,
     _mappings_are_polled_by_us,
     _no_http_api,
-    _alarms_of_one_metric_only,
-    _no_dashboard_and_no_budget,
-    _no_sql_over_exports,
+    *REFUSED,
     _definition_is_inline,
     _no_training_image,
     _log_key_is_fixed,

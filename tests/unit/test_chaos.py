@@ -110,11 +110,12 @@ def test_what_services_took_is_known() -> None:
         heard.offer(operation, json.dumps({name: entries}).encode(), json.dumps({name: answers}).encode())
 
     def details(*told: dict[str, Any]) -> list[dict[str, str]]:
-        return [{"Detail": json.dumps(one)} for one in told]
+        return [{"DetailType": "DecisionBlocked", "Detail": json.dumps(one)} for one in told]
 
     one, two, other = {"id": "1", "score": 1}, {"id": "2"}, {"id": "4", "score": 2}
     call("PutEvents", details(one, two, other), refused=1)
     call("PutEvents", details(one, {"id": "4", "score": 3}))
+    call("PutEvents", [{"DetailType": "DriftFound", "Detail": '{"alarm": "x"}'}])
     heard.offer("SendMessage", b'{"MessageBody": "[\\"3\\"]"}', b"{}")
     heard.offer("BatchGetItem", b"not looked at", b"")
     assert heard.told == {"1": [one], "3": [], "4": [other, {"id": "4", "score": 3}]}

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from tests.unit.test_alarms import ALARMS, COMPOSITES, check_metric, named_in
+from tests.unit.test_alarms import ALARMS, COMPOSITES, SOMETIMES, check_metric, named_in
 from tests.unit.transformed_template import resources, source
 
 WIDTH = 24
@@ -54,11 +54,11 @@ def test_it_goes_the_way_an_event_goes() -> None:
     ]
 
 
-def test_every_alarm_that_tells_somebody_is_on_top() -> None:
+def test_every_alarm_that_tells_somebody_and_is_always_there_is_on_top() -> None:
     told = {name for name, alarm in (ALARMS | COMPOSITES).items() if "AlarmActions" in alarm}
     say_where = named_in(COMPOSITES["DecisionsLateAlarm"]) - {"BacklogShrinkingAlarm"}
     (shown,) = widgets("alarm")
-    assert set(shown["alarms"]) == told | say_where
+    assert set(shown["alarms"]) == (told | say_where) - SOMETIMES
     assert len(shown["alarms"]) == len(set(shown["alarms"])) <= 100
 
 

@@ -247,7 +247,7 @@ def test_the_key_lets_those_publish_who_must() -> None:
         assert {"kms:Decrypt", "kms:GenerateDataKey"} <= set(statement["Action"])
 
 
-def test_the_http_api_asks_for_iam_on_every_route() -> None:
+def test_the_http_api_asks_for_iam_on_every_route_or_for_a_token_once_an_issuer_is_named() -> None:
     api = of_type("AWS::ApiGatewayV2::Api")["HttpApi"]["Body"]
     routes = {(method, path) for path, methods in api["paths"].items() for method in methods}
     assert routes == {
@@ -262,7 +262,73 @@ def test_the_http_api_asks_for_iam_on_every_route() -> None:
     }
     for methods in api["paths"].values():
         for operation in methods.values():
-            assert operation["security"] == [{"AWS_IAM": []}]
+            assert operation["security"] == {"Fn::If": ["TakesTokens", [{"Token": []}], [{"AWS_IAM": []}]]}
+            assert operation["x-amazon-apigateway-integration"], "a route of no event would answer nobody"
+    chosen, by_token, by_iam = api["components"]["securitySchemes"]["Fn::If"]
+    assert (chosen, set(by_token), set(by_iam)) == ("TakesTokens", {"Token"}, {"AWS_IAM"})
+    assert by_iam["AWS_IAM"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+    assert by_token["Token"]["x-amazon-apigateway-authorizer"] == {
+        "type": "jwt",
+        "identitySource": "$request.header.Authorization",
+        "jwtConfiguration": {"issuer": {"Ref": "ApiTokenIssuer"}, "audience": {"Ref": "ApiTokenAudience"}},
+    }
+    assert source()["Parameters"]["ApiTokenIssuer"]["Default"] == ""
+    assert source()["Conditions"]["TakesTokens"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "ApiTokenIssuer"}, ""]}]
+    }
+
+
+def test_a_token_has_to_be_meant_for_somebody() -> None:
+    rule = source()["Rules"]["TokensForSomebody"]
+    assert rule["RuleCondition"] == source()["Conditions"]["TakesTokens"]
+    (assertion,) = rule["Assertions"]
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Contains": [{"Ref": "ApiTokenAudience"}, ""]}]}
+
+
+SHIFTING = [name for name in source()["Parameters"]["ApiDeployment"]["AllowedValues"] if name != "AllAtOnce"]
+
+
+def test_codedeploy_has_no_part_in_a_stack_unless_callers_are_shifted() -> None:
+    assert source()["Parameters"]["ApiDeployment"]["Default"] == "AllAtOnce"
+    assert not [name for name, one in resources().items() if "CodeDeploy" in one["Type"]]
+    for name in ("ApiDeploymentRole", "NewApiVersionFailingAlarm"):
+        assert resources()[name]["Condition"] == "ShiftsApi"
+    assert "UpdatePolicy" not in resources()["ScoringApiFunctionAliaslive"]
+    settings = (ROOT / "samconfig.toml").read_text(encoding="utf-8")
+    assert "ApiDeployment=Canary10Percent5Minutes" in settings.partition("[prod.deploy.parameters]")[2]
+
+
+@pytest.mark.parametrize("how", SHIFTING)
+def test_callers_of_the_api_are_shifted_and_all_go_back_when_the_new_version_fails(how: str) -> None:
+    made = transformed(source(), ApiDeployment=how)["Resources"]
+    group = made["ScoringApiFunctionDeploymentGroup"]["Properties"]
+    name, value = group["DeploymentConfigName"]["Fn::Sub"]
+    assert (name, value) == ("CodeDeployDefault.Lambda${ConfigName}", {"ConfigName": how})
+    assert group["AlarmConfiguration"] == {
+        "Enabled": True,
+        "Alarms": [{"Name": {"Ref": "NewApiVersionFailingAlarm"}}],
+    }
+    assert group["AutoRollbackConfiguration"]["Enabled"]
+    assert {"DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_FAILURE"} <= {
+        *group["AutoRollbackConfiguration"]["Events"]
+    }
+    assert group["ServiceRoleArn"] == {"Fn::GetAtt": ["ApiDeploymentRole", "Arn"]}
+    assert "CodeDeployServiceRole" not in made, "SAM's own has a policy of AWS with wildcards"
+    alias = made["ScoringApiFunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+    assert alias["DeploymentGroupName"] == {"Ref": "ScoringApiFunctionDeploymentGroup"}
+
+
+def test_what_takes_a_new_version_back_are_its_own_failures_and_not_those_of_the_one_before() -> None:
+    made = transformed(source(), ApiDeployment="Canary10Percent5Minutes")["Resources"]
+    version = made["ScoringApiFunctionAliaslive"]["Properties"]["FunctionVersion"]
+    alarm = made["NewApiVersionFailingAlarm"]["Properties"]
+    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {
+        "FunctionName": {"Ref": "ScoringApiFunction"},
+        "Resource": {"Fn::Sub": "${ScoringApiFunction}:live"},
+        "ExecutedVersion": version,
+    }
+    shortest_s = 5 * 60
+    assert alarm["Period"] * alarm["EvaluationPeriods"] < shortest_s
 
 
 def test_the_local_copy_differs_only_where_the_overlay_says() -> None:
@@ -346,7 +412,7 @@ def test_the_api_starts_cold_unless_a_parameter_says_otherwise_and_never_in_two_
     }
     none_kept = {"Fn::Equals": [{"Ref": "ApiProvisionedConcurrency"}, 0]}
     assert source()["Conditions"]["KeepsApiReady"] == {"Fn::Not": [none_kept]}
-    (rule,) = source()["Rules"].values()
+    rule = source()["Rules"]["OneWayToStartWarm"]
     assert rule["RuleCondition"] == {"Fn::Not": [none_kept]}
     assert [a["Assert"] for a in rule["Assertions"]] == [{"Fn::Equals": [{"Ref": "ApiSnapStart"}, "None"]}]
     for name, function in of_type("AWS::Lambda::Function").items():

@@ -14,7 +14,8 @@ import json, sys
 from samtranslator.translator.transform import transform
 class NoManagedPolicies:
     def load(self): return {}
-json.dump(transform(json.load(sys.stdin), {}, NoManagedPolicies()), sys.stdout)
+template, parameters = json.load(sys.stdin)
+json.dump(transform(template, parameters, NoManagedPolicies()), sys.stdout)
 """
 
 
@@ -30,9 +31,12 @@ def resources() -> dict[str, Any]:
 
 
 def transformed(
-    template: dict[str, Any], code: str = "s3://bucket/code.zip", layer: str = "s3://bucket/layer.zip"
+    template: dict[str, Any],
+    code: str = "s3://bucket/code.zip",
+    layer: str = "s3://bucket/layer.zip",
+    **parameters: str,
 ) -> dict[str, Any]:
-    """The template as CloudFormation gets it when code and layers lie there."""
+    """The template as CloudFormation gets it, with code and layers that lie there, and these parameters."""
     uploaded = json.loads(json.dumps(template))
     uploaded["Globals"]["Function"]["CodeUri"] = code
     uploaded["Resources"]["RetrainMachine"]["Properties"]["DefinitionUri"] = "s3://bucket/definition"
@@ -40,7 +44,7 @@ def transformed(
         uploaded["Resources"][name]["Properties"]["ContentUri"] = layer
     done = subprocess.run(
         [ROOT / ".tools/emulator/bin/python", "-c", TRANSFORM],
-        input=json.dumps(uploaded),
+        input=json.dumps([uploaded, parameters]),
         env={"AWS_DEFAULT_REGION": "eu-west-1"},
         capture_output=True,
         text=True,
