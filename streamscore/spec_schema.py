@@ -43,6 +43,15 @@ EVENT: dict[str, Schema] = {
     },
 }
 
+ENTITY: dict[str, Schema] = {
+    "field": _TEXT | {"description": "The key of its id."},
+    "hash": {
+        "type": "boolean",
+        "default": False,
+        "description": "Whether only the keyed hash of its id is kept, anywhere.",
+    },
+}
+
 FEATURE: dict[str, Schema] = {
     "name": _TEXT | {"description": "The column's name; {window} stands for each of `windows`."},
     "op": {"enum": list(OPS), "description": "What is computed."},
@@ -107,7 +116,7 @@ def schema() -> Schema:
                 "type": "object",
                 "minProperties": 1,
                 "propertyNames": {"pattern": ENTITY_NAME},
-                "additionalProperties": _TEXT,
+                "additionalProperties": {"anyOf": [_TEXT, _table(ENTITY, ["field"])]},
                 "description": "name = key of its id; the first is the stream's partition key.",
             },
             "feature": {

@@ -33,6 +33,7 @@ class Memory:
     decided: dict[str, Served] = field(default_factory=dict)
     delivered: int = 0
     sharing: Sharing = SHARING
+    key: bytes | None = None
 
     def read(self, keys: Sequence[str], attempt: int) -> Mapping[str, Stored]:
         return {key: self.table.items[key] for key in keys if key in self.table.items}
@@ -42,7 +43,7 @@ class Memory:
 
     def deliver(self, datas: Sequence[dict[str, Any]], shard: int = 0) -> None:
         """One record a batch: they arrive, and are folded, in this order."""
-        decode = decoder(self.spec).decode
+        decode = decoder(self.spec, self.key).decode
         for data in datas:
             self.delivered += 1
             record = decode(json.dumps(data).encode(), NOW_MS + self.delivered)
@@ -63,7 +64,7 @@ class Memory:
         return Served(*own, row.time_ms, row.arrival_ms, None, True)
 
     def compared_with(self, path: Path, specs: Mapping[str, Spec] | None = None) -> Report:
-        whole = backfill(self.spec, path)
+        whole = backfill(self.spec, path, key=self.key)
         return compare(whole, self.decided, align(whole, self.decided, specs or {}), self.known)
 
     def known(self, keys: Collection[str]) -> dict[str, Known]:

@@ -1,6 +1,7 @@
 """An entity's value as its keyed hash: the same all over a stack, useless outside. Pure."""
 
 import hashlib
+import re
 
 HASH_BYTES = 16
 """Two of a trillion values have the same hash once in a hundred trillion stacks."""
@@ -18,3 +19,21 @@ def keyed_hash(key: bytes, value: str) -> str:
     False
     """
     return hashlib.blake2b(value.encode(), key=key, digest_size=HASH_BYTES).hexdigest()
+
+
+def hashed_id(key: bytes, value: str) -> str:
+    """The id a hashed entity is kept under: `~` and its keyed hash. What is in that form is one already.
+
+    >>> once = hashed_id(key_of("streamscore-local"), "4111111111111111")
+    >>> len(once), once == hashed_id(key_of("streamscore-local"), once)
+    (33, True)
+    """
+    return value if is_hashed(value) else f"~{keyed_hash(key, value)}"
+
+
+def is_hashed(text: str) -> bool:
+    """Whether a text has the form of a hashed entity's id."""
+    return _HASHED.fullmatch(text) is not None
+
+
+_HASHED = re.compile(r"~[0-9a-f]{32}")

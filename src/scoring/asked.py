@@ -77,7 +77,7 @@ class Reader:
 
     def _event(self, body: bytes, found: Decoded) -> Asked | ProblemError:
         if isinstance(found, Event):
-            return Asked(found, digest(body), b"")
+            return Asked(found, digest(self._decoder.hidden(body)), b"")
         if isinstance(found, Label):
             found = RecordRefusedError("is_label", "type: a label is not scored; put it on the stream")
         return self._refusals.problem(found)

@@ -56,7 +56,8 @@ class Endpoints:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
-        self._reader = Reader(wiring.spec, wiring.decoder)
+        self._decoder = wiring.decoder()
+        self._reader = Reader(wiring.spec, self._decoder)
         self._refusals = Refusals(wiring.spec)
         self._batch = msgspec.json.Decoder(_Batch)
 
@@ -88,7 +89,7 @@ class Endpoints:
         quarantine.
         """
         try:
-            record = self._wiring.decoder.decode(request.body, time.time_ns() // 1_000_000)
+            record = self._decoder.decode_as_sent(request.body, time.time_ns() // 1_000_000)
         except RecordRefusedError as error:
             raise self._refusals.problem(error) from error
         put = {

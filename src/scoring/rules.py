@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import InvalidInputError
+from common.keyed_hash import is_hashed
 from scoring.comparisons import Column, Comparison, Moments, comparison
 from scoring.policy import Condition, Mask, Policy, Rule
 from stream_features.spec import Spec
@@ -154,5 +155,11 @@ def _check(policy: Policy, rule: Rule, condition: Condition, spec: Spec) -> None
     texts = [isinstance(value, str) for value, _ in condition.values]
     if place.kind == "string" and (condition.test != "in" or not all(texts)):
         refuse(f"{condition.name!r} is text: compare it by equals or in with texts, in quotes")
+    hashed = place.of == "entity" and spec.entities[place.column].hash
+    if hashed and not all(is_hashed(str(value)) for value, _ in condition.values):
+        refuse(
+            f"{condition.name!r} is known by its hash alone (hash = true): name what "
+            f"`streamscore entity {condition.name} VALUE --id` prints"
+        )
     if place.kind != "string" and any(texts):
         refuse(f"{condition.name!r} is a number ({place.kind}), it never equals a text in quotes")

@@ -22,6 +22,7 @@ from scoring.publisher import Publisher
 from scoring.serving import Pointers, Shipped, pauses
 from scoring.unpublished import Unpublished
 from stream_features import spec as specs
+from stream_features.entity_key import entity_key
 from stream_features.events import Decoder, decoder
 from stream_features.spec import Spec
 
@@ -37,7 +38,6 @@ class Wiring:
 
     settings: Settings
     spec: Spec
-    decoder: Decoder
     db: DynamoDB
     specs: Specs
     serving: Pointers
@@ -45,6 +45,11 @@ class Wiring:
     decisions: Decisions
     bus: Bus
     publisher: Publisher
+
+    def decoder(self) -> Decoder:
+        """A decoder of the spec's records; reaches for the key of hashed entities where there are some."""
+        secrets = functools.partial(client, "secretsmanager", attempts=3)
+        return decoder(self.spec, entity_key(self.spec, secrets, self.settings.log_key_secret))
 
 
 def wire(settings: Settings, code: Path) -> Wiring:
@@ -61,7 +66,6 @@ def wire(settings: Settings, code: Path) -> Wiring:
     return Wiring(
         settings,
         spec,
-        decoder(spec),
         db,
         Specs(spec, s3, settings.data_bucket),
         Pointers(

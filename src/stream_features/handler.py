@@ -16,6 +16,7 @@ from common.records import Refused, billed_sizes
 from common.settings import Settings, code_root
 from common.telemetry import count, follow, logger, measure, meter, observed, some_traces
 from common.tracing import annotate, step
+from stream_features.entity_key import entity_key
 from stream_features.events import Decoder, Event, Label, decoder
 from stream_features.intake import Intake, take
 from stream_features.protocol import Applied, apply_delivery
@@ -42,7 +43,8 @@ def runtime() -> Runtime:
     settings = Settings.from_environ(os.environ)
     spec = parse((code_root() / "features.toml").read_text())
     quarantine = Quarantine(lambda: aws.client("s3"), settings.data_bucket, settings.service)
-    return Runtime(spec, decoder(spec), DynamoDB(Wire(), meter), settings.state_table, quarantine)
+    key = entity_key(spec, lambda: aws.client("secretsmanager", attempts=3), settings.log_key_secret)
+    return Runtime(spec, decoder(spec, key), DynamoDB(Wire(), meter), settings.state_table, quarantine)
 
 
 @observed

@@ -37,7 +37,8 @@ def take(event: Mapping[str, Any], spec: Spec, decoder: Decoder) -> Intake:
     for record, found in zip(taken, decoded, strict=True):
         if isinstance(found, RecordRefusedError):
             trace = _trace_of(record.data, spec.event.trace)
-            refused.append(Refused(record, found.reason, str(found), trace))
+            hidden = msgspec.structs.replace(record, data=decoder.hidden(record.data))
+            refused.append(Refused(hidden, found.reason, str(found), trace))
             continue
         raw.append(record)
         records.append(found)

@@ -76,11 +76,19 @@ def _hash(feature: Feature, declared: Declared, hashes: Mapping[str, str]) -> st
 def _beside(feature: Feature, declared: Declared) -> dict[str, Any]:
     """What else decides the numbers; nothing for what could be written before there was any of it."""
     found: dict[str, Any] = {}
+    if hashed := _hashed(feature, declared):
+        found["hashed"] = hashed
     if feature.where:
         found["where"] = [declared.fields[name] for name, _ in feature.where]
     if OPS[feature.op].scope == "window" and declared.event.exact_events != DEFAULT_EXACT_EVENTS:
         found["exact_events"] = declared.event.exact_events
     return found
+
+
+def _hashed(feature: Feature, declared: Declared) -> list[str]:
+    """Which of the entities that it reads are known by their hashes: other ids are other histories."""
+    read = {"entity": feature.entity} | ({} if inputs(feature) else {"of": feature.of})
+    return [key for key, name in read.items() if name in declared.entities and declared.entities[name].hash]
 
 
 def _id_field(name: str) -> Field:

@@ -132,7 +132,8 @@ def _refuse_field(table: Table, name: str, message: str) -> NoReturn:
 def _entities(table: Table, event: EventSpec, fields: dict[str, Field]) -> Iterable[Entity]:
     taken = {event.id: "the event's id", event.time: "the time", event.label: "the label"}
     for name in table.content:
-        field = table.text(name)
+        entity = _entity(table, name)
+        field = entity.field
         if not re.match(ENTITY_NAME, name):
             table.refuse(f"entity {name!r}: use letters, digits and '_', a letter first", name)
         if name in fields and name != field:
@@ -140,7 +141,23 @@ def _entities(table: Table, event: EventSpec, fields: dict[str, Field]) -> Itera
         if field in taken:
             table.refuse(f"entity {name!r}: {field!r} is {taken[field]} already; name another key", name)
         taken[field] = f"entity {name!r}"
-        yield Entity(name=name, field=field)
+        yield entity
+
+
+def _entity(table: Table, name: str) -> Entity:
+    """Written as `name = "key"`, or as `name = { field = "key", hash = true }`."""
+    content = table.content[name]
+    if not isinstance(content, dict):
+        return Entity(name, table.text(name))
+    for key in content:
+        if key not in {"field", "hash"}:
+            table.refuse(f"entity {name!r}: unknown key {key!r}; known here: field, hash", name)
+    field, hashed = content.get("field"), content.get("hash", False)
+    if not isinstance(field, str) or not field:
+        table.refuse(f"entity {name!r}: 'field' must be a text that is not empty", name)
+    if not isinstance(hashed, bool):
+        table.refuse(f"entity {name!r}: 'hash' must be true or false", name)
+    return Entity(name, field, hashed)
 
 
 def _fields_beside_keys(table: Table, found: Declared) -> None:
@@ -151,5 +168,13 @@ def _fields_beside_keys(table: Table, found: Declared) -> None:
             _refuse_field(
                 table, field.name, f"field {field.name!r} is an id: ids are text, declare it string"
             )
+        for entity in found.entities.values():
+            if entity.hash and field.path == (entity.field,):
+                _refuse_field(
+                    table,
+                    field.name,
+                    f"field {field.name!r} is the id of entity {entity.name!r}, of which hash = true keeps "
+                    "only a hash: leave the field out",
+                )
         if field.name in {event.time, event.label}:
             _refuse_field(table, field.name, f"field {field.name!r} is the time or the label: leave it out")

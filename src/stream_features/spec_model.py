@@ -44,11 +44,14 @@ class EventSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     exact_events: int = DEFAULT_EXACT_EVENTS
 
 
-class Entity(msgspec.Struct, frozen=True):
-    """Something that has a history: ``field`` is the event key that holds its id."""
+class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that has a history: ``field`` is the event key that holds its id. With ``hash`` only the
+    keyed hash of that is ever kept (`entity_ids`).
+    """
 
     name: str
     field: str
+    hash: bool = False
 
 
 class Feature(msgspec.Struct, frozen=True, omit_defaults=True):

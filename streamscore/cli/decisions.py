@@ -17,6 +17,7 @@ from streamscore.decided import listed
 from streamscore.decided.decisions_log import decisions_log
 from streamscore.decided.shown import shown, to_json
 from streamscore.decided.stored import Decided
+from streamscore.entity_keys import kept_id
 from streamscore.parity import served
 
 _PRIVATE = frozenset({"entity", "entities"})
@@ -51,7 +52,7 @@ def command(
     since_ms, until_ms = moment_or_ago_ms(since, "--since"), moment_or_ago_ms(until, "--until")
     stack = target(stage, yes)
     spec = _spec(stack)
-    found = _some(decisions_log(stack, since_ms, until_ms, told), actions, entity, spec)
+    found = _some(stack, decisions_log(stack, since_ms, until_ms, told), actions, entity, spec)
     try:
         if as_csv:
             _write_csv(found, listed.columns_of(spec, with_entities))
@@ -71,17 +72,22 @@ def _spec(stack: TargetStack) -> Spec | None:
 
 
 def _some(
-    found: Iterable[Decided], actions: tuple[str, ...], entity: tuple[str, str] | None, spec: Spec | None
+    stack: TargetStack,
+    found: Iterable[Decided],
+    actions: tuple[str, ...],
+    entity: tuple[str, str] | None,
+    spec: Spec | None,
 ) -> Iterator[Decided]:
     if actions:
         found = (one for one in found if one.action in actions)
     if entity is None:
         return iter(found)
-    name, value = entity
+    name, sent = entity
     names = [known.name for known in spec.entities] if spec else []
-    if name not in names:
+    if spec is None or name not in names:
         known = ", ".join(names) or "none, for no spec is published"
         raise InvalidInputError(f"--entity {name}: is none of the stack's entities: {known}")
+    value = kept_id(stack, spec, name, sent)
     return (one for one in found if listed.ids_of(one, names).get(name) == value)
 
 

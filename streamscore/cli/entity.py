@@ -11,6 +11,7 @@ from stream_features.spec_model import Spec
 from stream_features.state import item_key
 from streamscore.cli._stack import TargetStack, stage_options, target
 from streamscore.decided.stored import decided_of
+from streamscore.entity_keys import kept_id
 from streamscore.explain import text
 from streamscore.explain.event import Decided, explain_event
 from streamscore.explain.stored import explain
@@ -20,24 +21,29 @@ from streamscore.parity import served
 @click.command()
 @click.argument("name")
 @click.argument("value")
+@click.option("--id", "id_only", is_flag=True, help="Print the id it is kept under, for a policy's list.")
 @click.option("--event", metavar="ID", help="What was served for this event of it, and why.")
 @stage_options
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-def command(name: str, value: str, event: str | None, stage: str | None, yes: bool, as_json: bool) -> None:
+def command(
+    name: str, value: str, id_only: bool, event: str | None, stage: str | None, yes: bool, as_json: bool
+) -> None:
     """Show what the stack keeps of an entity (customer 4711), and what its features are made of.
 
-    Without --event as of its newest event; with it, the vector as it was served, with parts recomputed as
-    long as the event is among those the entity keeps one by one.
+    Of an entity with `hash = true`, VALUE is what producers send, or the hash. Without --event as of its
+    newest event; with it, the vector as it was served, with parts recomputed as long as the event is among
+    those the entity keeps one by one.
     """
     stack = target(stage, yes)
     spec = served.running_spec(stack)
-    names = [entity.name for entity in spec.entities]
-    if name not in names:
-        raise InvalidInputError(f"{name}: not an entity of the stack's spec; it has {', '.join(names)}")
+    value = kept_id(stack, spec, name, value)
+    if id_only:
+        click.echo(value)
+        return
     key = item_key(name, value)
     stored = served.stored(stack, [key]).get(key, [])
     if event is not None:
-        decided = _decided(stack, spec, event, value if name == names[0] else None)
+        decided = _decided(stack, spec, event, value if name == spec.entities[0].name else None)
         about = explain_event(spec, name, stored, decided)
         _show(about, text.event_lines(about), as_json)
         return

@@ -8,6 +8,7 @@ import click
 from common.errors import InvalidInputError
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._stack import target
+from streamscore.entity_keys import kept_id
 from streamscore.erasure.erase import Erasure, now_ms
 from streamscore.erasure.whom import whom
 from streamscore.parity import served
@@ -34,7 +35,9 @@ def command(entity: str, value: str, dry_run: bool, yes: bool, stage: str | None
         raise InvalidInputError("--dry-run and --yes: choose one")
     value = sys.stdin.readline().rstrip("\r\n") if value == "-" else value
     stack = target(stage, yes=True)  # without this command's own --yes nothing is changed on any stage
-    run = Erasure(stack, stack.name, whom(served.running_spec(stack), entity, value), not yes, now_ms)
+    spec = served.running_spec(stack)
+    who = whom(spec, entity, kept_id(stack, spec, entity, value), value)
+    run = Erasure(stack, stack.name, who, not yes, now_ms)
     extent = run.extent()
     click.echo("\n".join(extent.lines()), err=True)
     if not (yes or dry_run):

@@ -12,6 +12,7 @@ from common.errors import InvalidInputError
 from stream_features.spec_model import Spec
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._stack import TargetStack, stage_options, target
+from streamscore.entity_keys import key_of_stack
 from streamscore.parity import served
 from streamscore.producer import labels
 from streamscore.producer.labels import Item, Labels
@@ -50,7 +51,8 @@ def command(file: Path, stage: str | None, yes: bool, as_json: bool) -> None:
 
 def _read(stack: TargetStack, spec: Spec, file: Path) -> Labels:
     lines = labels.read_lines(file, spec)
-    return labels.labels_of(spec, lines, _decisions(stack), time.time_ns() // 1_000_000)
+    now_ms, key = time.time_ns() // 1_000_000, key_of_stack(stack, spec)
+    return labels.labels_of(spec, lines, _decisions(stack), now_ms, key)
 
 
 def _decisions(stack: TargetStack) -> Callable[[Sequence[str]], dict[str, Item]]:

@@ -12,6 +12,7 @@ from streamscore.cli._moment import moment_ms
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
 from streamscore.cli._stack import stage_options, target
+from streamscore.entity_keys import key_of_stack
 from streamscore.parity.served import running_spec
 from streamscore.training import cutover
 from streamscore.training.final_states import final_states
@@ -53,9 +54,10 @@ def command(
     spec = read_spec(spec_path) if spec_path else running_spec(stack)
     if until_ms is not None:
         cutover.check(stack, until_ms)
+    key = key_of_stack(stack, spec)
     progress = TerminalProgress()
     with progress.step("fold history", "events") as step:
-        final = final_states(spec, events, until_ms, advance=step.advance)
+        final = final_states(spec, events, until_ms, key=key, advance=step.advance)
     if until_ms is not None and until_ms - final.replay.newest_ms > DAY_MS:
         click.echo(
             f"EVENTS ends {(until_ms - final.replay.newest_ms) // DAY_MS} days before --until: "

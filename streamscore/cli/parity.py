@@ -12,6 +12,7 @@ from streamscore.cli._moment import moment_ms
 from streamscore.cli._progress import TerminalProgress
 from streamscore.cli._spec import read_spec
 from streamscore.cli._stack import TargetStack, stage_options, target
+from streamscore.entity_keys import key_of_stack
 from streamscore.parity import served, text
 from streamscore.parity.aligned import align
 from streamscore.parity.compare import compare
@@ -52,7 +53,7 @@ def command(
     stack = target(stage, yes)
     spec = read_spec(spec_path) if spec_path else served.running_spec(stack)
     with TerminalProgress().step("Backfill", "events") as step:
-        whole = backfill(spec, events)
+        whole = backfill(spec, events, key=key_of_stack(stack, spec))
         step.advance(len(whole.ids))
     replayed = _replay(stack, whole, events, since_ms) if replays else Replayed()
     report = _compare(stack, spec, whole, events)

@@ -4,11 +4,13 @@ The alarm goes off and starts a run; a model learns what changed, shows it, and 
 Then payments change so that this model is wrong, and the watch on it takes it back. Here it is only seen.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from monitor.requests import ADVISED
@@ -112,15 +114,21 @@ def act(stack: Stack, spec: Spec, coming: Coming, champion: str, steps: Steps) -
             acted.was_on, acted.runs, move = see.alarm() == ON, following.runs(stack), see.champion()
             if move.version != champion:
                 acted.move, acted.moved_ms = move, _now_ms()
-            flow.step.note(_told(acted))
+            flow.step.note(_told(stack, acted))
         if acted.move is not None:
             _reign(see, coming, acted, steps)
     return acted
 
 
-def _told(acted: Acted) -> str:
-    outcomes = [f"{one['run']}: {one['outcome'] or one['status'].lower()}" for one in reversed(acted.runs)]
-    return "; ".join([*outcomes, f"{acted.move.version} decides" if acted.move else "nothing was promoted"])
+def _told(stack: Stack, acted: Acted) -> str:
+    """Each run with its states and how long they took, and who decides now."""
+    runs = []
+    for one in reversed(acted.runs):
+        took: dict[str, float] = {}
+        for step in following.steps(stack, one["run"]):
+            took[step.name] = took.get(step.name, 0.0) + step.took_s
+        runs.append(f"{one['run']}: " + ", ".join(f"{name} {s:.0f} s" for name, s in took.items() if s >= 1))
+    return "; ".join([*runs, f"{acted.move.version} decides" if acted.move else "nothing was promoted"])
 
 
 def _reign(see: "Seeing", coming: Coming, acted: Acted, steps: Steps) -> None:
@@ -200,10 +208,12 @@ class Seeing:
 @contextmanager
 def _flowing(stack: Stack, spec: Spec, coming: Coming, acted: Acted) -> Iterator[Flowing]:
     """Payments and their labels go on the stream meanwhile; at the end, the labels that are not yet known."""
-    flowing = Flowing()
+    flowing, failed = Flowing(), threading.Event()
 
     def flow() -> None:
-        some = records(spec, coming.frames(), Selection(), new_trace)
+        some = takewhile(
+            lambda _: not failed.is_set(), records(spec, coming.frames(), Selection(), new_trace)
+        )
         arn = stack.outputs["EventsStreamArn"]
         acted.sent = put(stack.client("kinesis"), arn, some, Pace(rate=RATE), flowing)
 
@@ -211,6 +221,9 @@ def _flowing(stack: Stack, spec: Spec, coming: Coming, acted: Acted) -> Iterator
         flowing.put = pool.submit(flow)
         try:
             yield flowing
+        except BaseException:  # Ctrl-C too: nothing more is put
+            failed.set()
+            raise
         finally:
             coming.end()
         flowing.put.result()

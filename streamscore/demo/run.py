@@ -24,6 +24,7 @@ from streamscore.demo.looks import WINDOW_S
 from streamscore.demo.material import Material
 from streamscore.demo.steps import Steps
 from streamscore.demo.summary import Summary
+from streamscore.entity_keys import LOCAL_KEY
 from streamscore.estimate.price_file import PriceTable
 from streamscore.event_files import write_events
 from streamscore.local import stack as local
@@ -142,7 +143,7 @@ def _prepare(options: Options, steps: Steps) -> Material:
 
 def _backfill(spec: Spec, path: Path, steps: Steps) -> Backfilled:
     with steps("Backfill everything", "events") as step:
-        whole = backfill(spec, path)
+        whole = backfill(spec, path, key=LOCAL_KEY)
         step.advance(len(whole.ids))
     return whole
 
@@ -150,7 +151,11 @@ def _backfill(spec: Spec, path: Path, steps: Steps) -> Backfilled:
 def _load_and_train(stack: Stack, options: Options, prepared: Material, steps: Steps) -> None:
     """History into the state table, and a model trained on the labels known when it ends."""
     with steps("Load history into the state", "entities") as step:
-        load(stack, final_states(options.spec, prepared.path, prepared.moment_ms), advance=step.advance)
+        load(
+            stack,
+            final_states(options.spec, prepared.path, prepared.moment_ms, key=LOCAL_KEY),
+            advance=step.advance,
+        )
     with steps("Train a first model") as step:
         known_ms = prepared.moment_ms - (options.spec.event.label_known_after_ms or 0)
         frame = backfills.to_frame(prepared.whole).filter(pl.Series(prepared.whole.time_ms <= known_ms))

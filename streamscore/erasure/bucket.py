@@ -176,7 +176,7 @@ class Bucket(AbstractContextManager["Bucket"]):
         """A published policy may name it in a list; decisions point to it by its hash."""
         held = self._get(entry.key)
         text = held[0].read() if held else b""
-        named = any(f"{quote}{whom.value}{quote}".encode() in text for quote in "\"'")
+        named = any(f"{mark}{one}{mark}".encode() in text for mark in "\"'" for one in whom.forms)
         return partial(_yours, f"{entry.key}: a list of the policy") if named else _nothing
 
 

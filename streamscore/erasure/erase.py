@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from common.keyed_hash import key_of, keyed_hash
+from common.keyed_hash import hashed_id, key_of
 from streamscore.decided.decisions_log import Stack
 from streamscore.erasure.bucket import Bucket
 from streamscore.erasure.found import QUEUE, Found
@@ -100,7 +100,7 @@ class Erasure:
 
     def _value_hash(self) -> str:
         secret = self._clients["secretsmanager"].get_secret_value(SecretId=self._outputs["LogKeySecretArn"])
-        return keyed_hash(key_of(secret["SecretString"]), self._whom.value)
+        return hashed_id(key_of(secret["SecretString"]), self._whom.value).removeprefix("~")
 
     def _table_bytes(self, output: str) -> int:
         told = self._clients["dynamodb"].describe_table(TableName=self._outputs[output])

@@ -157,7 +157,7 @@ def _of_stream(whom: Whom, record: Record, left: Left) -> list[Record]:
 
 def _entry(record: Record, data: bytes, whom: Whom) -> Record:
     kinesis = {**record["kinesis"], "data": base64.b64encode(data).decode()}
-    if kinesis.get("partitionKey") == whom.value:
+    if kinesis.get("partitionKey") in whom.forms:
         kinesis["partitionKey"] = "erased"
     return {**record, "kinesis": kinesis}
 

@@ -22,7 +22,7 @@ def rows_of(path: Path, whom: Whom) -> int:
     column = pl.col(whom.field)
 
     def named(schema: pl.Schema) -> list[pl.Expr]:
-        return [(_text(column, schema) == whom.value).alias("@it")] if whom.field in schema else [_NO]
+        return [_text(column, schema).is_in(whom.forms).alias("@it")] if whom.field in schema else [_NO]
 
     return sum(int(frame["@it"].sum()) for frame in frames(path, ROWS, named))
 
@@ -33,7 +33,7 @@ def without_rows(path: Path, whom: Whom, to: Path) -> int:
     if count:
         with refused(path):
             table = pl.scan_parquet(path)
-            others = _text(pl.col(whom.field), table.collect_schema()).ne_missing(pl.lit(whom.value))
+            others = ~_text(pl.col(whom.field), table.collect_schema()).is_in(whom.forms).fill_null(False)
             table.filter(others).sink_parquet(to)
     return count
 

@@ -20,13 +20,19 @@ _MASK = b"*"
 
 class Whom(NamedTuple):
     """`field` is the event's key that holds the value; `place` is the entity's among the spec's, 0 for the
-    primary one.
+    primary one. `value` is what the stack keeps, `sent` what its producer sends: the same unless hashed.
     """
 
     entity: str
     value: str
     field: str
     place: int
+    sent: str
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """All that stands for it, somewhere."""
+        return tuple(dict.fromkeys((self.value, self.sent)))
 
     @property
     def is_primary(self) -> bool:
@@ -55,12 +61,12 @@ class Whom(NamedTuple):
             raw = _object.decode(data).get(self.field)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self._in_loose_json(data)
-        return raw is not None and _text(bytes(raw)) == self.value
+        return raw is not None and _text(bytes(raw)) in self.forms
 
     def masked(self, data: bytes) -> bytes:
         """A record that cannot be read, with asterisks for the value wherever it follows the field's name."""
-        field, value = (re.escape(json.dumps(text)[1:-1].encode()) for text in (self.field, self.value))
-        named = re.compile(rb'("' + field + rb'"\s*:\s*"?)(' + value + rb")(?![0-9A-Za-z_.-])")
+        field, *forms = (re.escape(json.dumps(text)[1:-1].encode()) for text in (self.field, *self.forms))
+        named = re.compile(rb'("' + field + rb'"\s*:\s*"?)(' + b"|".join(forms) + rb")(?![0-9A-Za-z_.-])")
         return named.sub(lambda found: found[1] + _MASK * len(found[2]), data)
 
     def _in_loose_json(self, data: bytes) -> bool | None:
@@ -69,18 +75,20 @@ class Whom(NamedTuple):
             found = json.loads(data)
         except (ValueError, RecursionError):
             return None
-        return isinstance(found, dict) and str(found.get(self.field)) == self.value
+        return isinstance(found, dict) and str(found.get(self.field)) in self.forms
 
 
-def whom(spec: Spec, entity: str, value: str) -> Whom:
-    """InvalidInputError if the spec has no such entity, or none could have such a value."""
+def whom(spec: Spec, entity: str, value: str, sent: str | None = None) -> Whom:
+    """The entity with what is kept of its value and, if that is a hash, what was sent. InvalidInputError if
+    the spec has no such entity, or none could have such a value.
+    """
     names = [known.name for known in spec.entities]
     if entity not in names:
         raise InvalidInputError(f"{entity}: not an entity of the stack's spec; it has {', '.join(names)}")
     if not 0 < len(value.encode()) <= values.MAX_TEXT_BYTES:
         raise InvalidInputError(f"the value has to have 1 to {values.MAX_TEXT_BYTES} bytes, as every id has")
     place = names.index(entity)
-    return Whom(entity, value, spec.entities[place].field, place)
+    return Whom(entity, value, spec.entities[place].field, place, value if sent is None else sent)
 
 
 def _text(raw: bytes) -> str | None:

@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
+from streamscore.local.log_key import LOG_KEY
+
 Template = dict[str, Any]
 
-LOG_KEY = "streamscore-local"
 COMPOSITE = "AWS::CloudWatch::CompositeAlarm"
 POINTERS_REREAD_S = 5
 PARAMETERS = {

@@ -49,13 +49,13 @@ class Labels:
     refusals: list[Refusal] = field(default_factory=list)
 
 
-def labels_of(spec: Spec, lines: Iterable[Line], look: Look, now_ms: int) -> Labels:
+def labels_of(spec: Spec, lines: Iterable[Line], look: Look, now_ms: int, key: bytes | None = None) -> Labels:
     """A label record for each line that tells something new; `look` finds decisions by event id.
 
     The event's time and entities are the decision's where the line does not say them, and must not differ
-    where it does. Without `label_time` a label became known `now_ms`.
+    where it does. Without `label_time` a label became known `now_ms`. `key` is that of hashed entities.
     """
-    found, reader = Labels(), _Reader(spec, now_ms)
+    found, reader = Labels(), _Reader(spec, now_ms, key)
     for some in batched(lines, ROWS, strict=False):
         ids = {line.number: reader.id_of(line) for line in some}
         items = look(sorted({id_ for id_ in ids.values() if id_ is not None}))
@@ -75,8 +75,8 @@ def labels_of(spec: Spec, lines: Iterable[Line], look: Look, now_ms: int) -> Lab
 class _Reader:
     """Reads lines of one spec as the stream will."""
 
-    def __init__(self, spec: Spec, now_ms: int) -> None:
-        self._spec, self._now_ms, self._decoder = spec, now_ms, decoder(spec)
+    def __init__(self, spec: Spec, now_ms: int, key: bytes | None) -> None:
+        self._spec, self._now_ms, self._decoder = spec, now_ms, decoder(spec, key)
         self._names = [spec.event.time, *(entity.field for entity in spec.entities)]
         self._told: dict[str, tuple[int, bool]] = {}
 
@@ -106,7 +106,8 @@ class _Reader:
         label = cast(Label, self._decoder.decode(data, self._now_ms))
         self._refuse_another_event(label, known)
         self._refuse_contradiction(line, label)
-        return label, Record(label.label_time_ms, label.entities[0], data, is_label=True)
+        sent = self._decoder.decode_as_sent(data, self._now_ms)
+        return label, Record(label.label_time_ms, sent.entities[0], data, is_label=True)
 
     def _refuse_another_event(self, label: Label, known: Identity) -> None:
         """Values may be card numbers and are not shown."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from common.errors import InvalidInputError, RecordRefusedError
+from stream_features.entity_ids import unhashed
 from stream_features.events import decoder
 from stream_features.spec_model import Spec
 from streamscore.decided.decisions_log import Stack
@@ -55,7 +56,7 @@ class Drive:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._stack, self._outputs = stack, stack.outputs
-        self._spec, self._decoder, self._wanted = spec, decoder(spec), wanted
+        self._spec, self._decoder, self._wanted = spec, decoder(unhashed(spec)), wanted
         self._rate, self._sleep = rate, sleep
         self._kinesis, self._lambda = (RoomClient(stack.client(name)) for name in ("kinesis", "lambda"))
 

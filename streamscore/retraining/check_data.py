@@ -14,6 +14,7 @@ from scoring.bundle import Bundle
 from scoring.model import Model
 from scoring.retrain import Retrain
 from stream_features.spec import Spec
+from streamscore.entity_keys import key_of_stack
 from streamscore.parity.served import running_spec
 from streamscore.promotion import examined
 from streamscore.retraining import history
@@ -82,7 +83,8 @@ def _read(run: Run, measure: _Measure, key: str, n: int) -> _File:
     source = run.scratch / f"{n}-{Path(key).name}"
     try:
         run.download(key, source.name)
-        found = clean(source, measure.spec, cleaned, aside, time.time_ns() // 1_000_000)
+        secret, now_ms = key_of_stack(run.place, measure.spec), time.time_ns() // 1_000_000
+        found = clean(source, measure.spec, cleaned, aside, now_ms, secret)
     except InvalidInputError as error:
         told = str(error).replace(str(source), key)
         return _File(key, unreadable(told), None, None, aside)

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import polars as pl
 
+from stream_features.entity_ids import EntityIds
 from stream_features.spec import Spec
 from streamscore.retraining.quality import Counts
 from streamscore.training.features_file import write_frames
+from streamscore.training.hashed import kept_ids
 from streamscore.training.known import Ids
 from streamscore.training.tables import decimal_columns, read_tables
 
@@ -76,13 +78,17 @@ class _Tally:
         )
 
 
-def clean(source: Path, spec: Spec, to: Path, set_aside: Path, now_ms: int) -> Cleaned:
+def clean(  # noqa: PLR0913, PLR0917 - as they are told of
+    source: Path, spec: Spec, to: Path, set_aside: Path, now_ms: int, key: bytes | None = None
+) -> Cleaned:
     """Write the right rows of `source` to `to` (Parquet) and a line of JSON for each other to `set_aside`.
 
     A row whose id came before is neither: the first one stands, as on the stream. InvalidInputError if the
-    file is not one of events, or not the spec's. Memory holds ROWS rows and 8 bytes an event.
+    file is not one of events, or not the spec's. `key` is that of hashed entities. Memory holds ROWS rows
+    and 8 bytes an event.
     """
     tally, ids, reasons = _Tally(spec, now_ms), Ids(), Counter[str]()
+    kept = EntityIds(spec, key)
     with set_aside.open("w", encoding="utf-8") as aside:
 
         def cleaned() -> Iterator[pl.DataFrame]:
@@ -97,7 +103,7 @@ def clean(source: Path, spec: Spec, to: Path, set_aside: Path, now_ms: int) -> C
                 tally.repeats += len(fresh) - int(fresh.sum())
                 rows = table.rows.filter(fresh)
                 tally.add(rows)
-                yield decimal_columns(rows, spec)
+                yield decimal_columns(kept_ids(spec, kept, rows), spec)
 
         write_frames(cleaned(), to)
     return Cleaned(tally.counts(), dict(reasons.most_common()), tally.first_ms, tally.last_ms)

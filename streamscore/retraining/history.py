@@ -11,6 +11,7 @@ from monitor import drift
 from monitor.bins import Bins
 from monitor.look import calendar_of
 from scoring.bundle import Bundle
+from stream_features.entity_ids import unhashed
 from stream_features.spec import Feature, Spec
 from streamscore.retraining.place import Run, checked_keys, raw_key
 from streamscore.training.backfill import write_features
@@ -36,7 +37,7 @@ def backfilled(spec: Spec, files: list[Path], scratch: Path) -> Path:
     whole, features = scratch / "history.parquet", scratch / FEATURES
     tables = [pl.scan_parquet(path) for path in files]
     pl.concat(tables, how="diagonal").sort(spec.event.time, maintain_order=True).sink_parquet(whole)
-    write_features(spec, whole, features)
+    write_features(unhashed(spec), whole, features)  # in cleaned files ids are hashes already
     return features
 
 

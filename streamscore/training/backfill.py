@@ -48,23 +48,24 @@ class Backfilled:
         return tuple(dict(zip(names.to_list(), blobs, strict=True)) for names, blobs in pairs)
 
 
-def backfill(
+def backfill(  # noqa: PLR0913 - each by its name
     spec: Spec,
     path: Path,
     until_ms: int | None = None,
     *,
+    key: bytes | None = None,
     rows: int = CHUNK_ROWS,
     advance: Advance = lambda events: None,
 ) -> Backfilled:
     """Fold the events of `path`; a label arrives at its event's time + label_known_after, before events then.
 
-    With `until_ms`, only what has arrived until then. The whole result is in memory: for a file larger than
-    that there are `write_features` and `load_state.final_states`. `advance` is told of the events as they are
-    done. InvalidInputError if the file cannot be used.
+    With `until_ms`, only what has arrived until then; `key` is that of hashed entities. The whole result is
+    in memory: for a file larger than that there are `write_features` and `final_states`. `advance` is told of
+    the events as they are done. InvalidInputError if the file cannot be used.
     """
 
     def collect(chunks: Iterator[pl.DataFrame]) -> Backfilled:
-        replay = Replay(spec, until_ms)
+        replay = Replay(spec, until_ms, key=key)
         done = list(told(replayed(replay, chunks), advance))
         replay.finish()
         events = pl.concat(chunk.rows for chunk in done)
@@ -83,11 +84,12 @@ def backfill(
     return in_time_order(path, spec, collect, rows)
 
 
-def write_features(
+def write_features(  # noqa: PLR0913 - each by its name
     spec: Spec,
     path: Path,
     output: Path,
     *,
+    key: bytes | None = None,
     rows: int = CHUNK_ROWS,
     advance: Advance = lambda events: None,
 ) -> Replay:
@@ -97,7 +99,7 @@ def write_features(
     """
 
     def write(chunks: Iterator[pl.DataFrame]) -> Replay:
-        replay = Replay(spec)
+        replay = Replay(spec, key=key)
         done = told(replayed(replay, chunks), advance)
         write_frames((_table(spec, chunk.rows, chunk.features) for chunk in done), output)
         return replay

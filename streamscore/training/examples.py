@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from stream_features.entity_ids import unhashed
 from stream_features.events import Event, Label, decoder
 from stream_features.kernel import Columns, Group, fold
 from stream_features.spec_model import Spec
@@ -20,7 +21,7 @@ def feature_rows(spec: Spec, records: Iterable[Mapping[str, Any]]) -> list[dict[
     old; RecordRefusedError for one that the stream would refuse.
     """
     ageless = msgspec.structs.replace(spec.event, max_age_ms=None)
-    decode = decoder(msgspec.structs.replace(spec, event=ageless)).decode
+    decode = decoder(unhashed(msgspec.structs.replace(spec, event=ageless))).decode
     found = [decode(msgspec.json.encode(record), _NEVER_EARLY_MS) for record in records]
     groups = [_group(found, place) for place in range(len(spec.entities))]
     columns = Columns.from_records(spec, found)

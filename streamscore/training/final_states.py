@@ -53,11 +53,12 @@ class FinalStates:
             yield item_key(name, value), encode_item(Item(ids=ids, labels=labels, blob=blob), 0, 0)[1]
 
 
-def final_states(
+def final_states(  # noqa: PLR0913 - each by its name
     spec: Spec,
     path: Path,
     until_ms: int | None = None,
     *,
+    key: bytes | None = None,
     rows: int = CHUNK_ROWS,
     advance: Advance = lambda events: None,
 ) -> FinalStates:
@@ -67,7 +68,7 @@ def final_states(
     """
 
     def collect(chunks: Iterator[pl.DataFrame]) -> FinalStates:
-        replay = Replay(spec, until_ms, emit=False)
+        replay = Replay(spec, until_ms, key=key, emit=False)
         ids = tuple(Newest(REMEMBERED_IDS, ID_BYTES) for _ in spec.entities)
         labels = tuple(Newest(REMEMBERED_LABELS, LABEL_BYTES) for _ in spec.entities)
         for chunk in told(replayed(replay, chunks), advance):

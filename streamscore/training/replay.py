@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from common.errors import InvalidInputError
 from stream_features.columns import NULL, Columns, Group, Ints, Vectors, text_hash, used_fields
+from stream_features.entity_ids import EntityIds
 from stream_features.kernel import fold
 from stream_features.ops import OPS
 from stream_features.spec_model import Field, Spec
+from streamscore.training.hashed import kept_ids
 from streamscore.training.known import Ids, Values
 
 Codes = NDArray[np.int32]
@@ -46,11 +48,15 @@ class Replay:
     """Folds events, given in the order of time, and their labels when those become known.
 
     A label arrives at its event's time + label_known_after, before events then. With `until_ms`, only what
-    has arrived until then counts. ``blobs[j][code]`` is the state of the entity ``values[j].names()[code]``.
+    has arrived until then counts. `key` is that of hashed entities: their ids are hashes in what comes out.
+    ``blobs[j][code]`` is the state of the entity ``values[j].names()[code]``.
     """
 
-    def __init__(self, spec: Spec, until_ms: int | None = None, *, emit: bool = True) -> None:
+    def __init__(
+        self, spec: Spec, until_ms: int | None = None, *, key: bytes | None = None, emit: bool = True
+    ) -> None:
         self.spec, self.until_ms = spec, until_ms
+        self._kept = EntityIds(spec, key)
         self.values = tuple(Values() for _ in spec.entities)
         self.blobs: tuple[list[bytes], ...] = tuple([] for _ in spec.entities)
         self.events = self.repeats = self.newest_ms = 0
@@ -60,7 +66,7 @@ class Replay:
 
     def add(self, rows: pl.DataFrame) -> Chunk:
         """Fold the next events; those of them that count."""
-        rows = self._counting(rows)
+        rows = kept_ids(self.spec, self._kept, self._counting(rows))
         codes = tuple(v.codes(rows[e.field]) for v, e in zip(self.values, self.spec.entities, strict=True))
         for blobs, values in zip(self.blobs, self.values, strict=True):
             blobs.extend([b""] * (len(values) - len(blobs)))

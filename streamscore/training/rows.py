@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 
 from common.errors import RecordRefusedError
+from stream_features.entity_ids import unhashed
 from stream_features.events import Decoded, Event, decoder
 from stream_features.spec_model import Field, Spec
 from streamscore.training.sources import refused
@@ -63,7 +64,7 @@ def _decoded(records: Iterable[tuple[int, bytes]], spec: Spec) -> tuple[pl.DataF
     ageless = msgspec.structs.replace(spec, event=msgspec.structs.replace(spec.event, max_age_ms=None))
     rows, refusals, numbered = [], [], list(records)
     datas = [data for _, data in numbered]
-    found = decoder(ageless).decode_all(datas, [_NEVER_EARLY_MS] * len(datas))
+    found = decoder(unhashed(ageless)).decode_all(datas, [_NEVER_EARLY_MS] * len(datas))
     for (line, data), record in zip(numbered, found, strict=True):
         try:
             rows.append((line, *_row(record, data, spec)))

@@ -34,6 +34,7 @@ from streamscore.training.backfill import Backfilled, backfill
 from streamscore.training.labelled import Table
 from streamscore.training.split import DAY_MS, Windows
 from streamscore.training.train import Recipe, fit
+from tests import least_privilege
 from tests.conftest import poll_until
 from tests.decision_images import batch, change, decision
 from tests.integration.alarmed import call, names
@@ -272,4 +273,22 @@ def test_the_alarm_that_advises_it_starts_a_run_by_way_of_the_topic(world: World
     poll_until(lambda: world.read(f"retrain/{run}/request.json"), "it begins")
     [reason] = world.read(f"retrain/{run}/request.json")["reasons"]
     assert (reason["kind"], "RetrainingAdvisedAlarm" in reason["text"]) == ("alarm", True)
+    again = invoke("retrain", "--reason", "and I want it")
+    assert again.stdout == f"{run}\n"
+    assert "one runs at a time" in again.stderr
+    [now, *_] = json.loads(invoke("retrain", "runs", "--json").stdout)
+    assert (now["run"], now["status"], now["text"] != "") == (run, "RUNNING", True)
     end_other_runs(world.stack)
+
+
+def test_retraining_may_do_what_it_did_and_nothing_else(world: World) -> None:
+    """The function and the jobs, in all that the tests above made them do."""
+    ids = least_privilege.physical_ids(world.client("cloudformation"), world.stack.name)
+    granted = least_privilege.grants(world.stack.name, ids, least_privilege.RETRAINING)
+    trail = least_privilege.calls(world.stack.state_dir / "emulator/calls.jsonl")
+    made = {call for call in trail if call.caller in least_privilege.RETRAINING}
+    assert least_privilege.not_granted(granted, made) == set()
+    unused = least_privilege.unused(granted, made)
+    assert {grant for grant in unused if not least_privilege.is_for_others(grant)} == set(), (
+        "granted for nothing"
+    )
