@@ -54,6 +54,8 @@ def runs(as_json: bool, stage: str | None, yes: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
+    if not found:
+        click.echo("no run yet", err=True)
     for one in found:
         click.echo(f"{one['run']}  {one['outcome'] or one['status'].lower():<14} {one['text']}".rstrip())
 

@@ -256,7 +256,8 @@ def test_a_person_sees_how_runs_went_and_can_answer_only_one_that_waits(world: W
     assert shown.stdout.startswith("rolled_back: rolled back to ")
     for answer in (("approve", over), ("refuse", over, "--reason", "no")):
         assert "no such run waits for a person" in str(invoke("retrain", *answer).exception)
-    assert "no such run" in str(invoke("retrain", "watch", "r-none").exception)
+    for name in ("r-none", "no name of a run"):
+        assert "no such run" in str(invoke("retrain", "watch", name).exception)
 
 
 def test_the_alarm_that_advises_it_starts_a_run_by_way_of_the_topic(world: World) -> None:
