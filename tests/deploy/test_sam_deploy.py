@@ -26,7 +26,7 @@ from tests.conftest import poll_until
 from tests.deploy.account import BUILD, ROOT, STACK, Account, account, built
 from tests.integration.commands import invoke
 
-RATE = 200
+RATE = 100
 AFTERWARDS = 300
 """Records put once the second deployment is done."""
 UNTIL = "2018-05-20"
