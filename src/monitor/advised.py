@@ -1,6 +1,6 @@
 """What an alarm for retraining does not say: what changed."""
 
-from common.errors import InvalidInputError
+from common.errors import StreamscoreError
 from common.telemetry import logger
 from monitor.requests import ALARM, Reason
 from monitor.store import Store
@@ -22,7 +22,7 @@ def _changes(store: Store, now_s: float) -> str:
     """Worst first: `amount psi from 52.1 to 78.2`."""
     try:
         seen = watched(store, iso(now_s - HOUR_S), iso(now_s))
-    except InvalidInputError as error:
+    except StreamscoreError as error:  # a reason counts, named or not
         logger().warning("what changed is not known", extra={"error": str(error)})
         return ""
     findings = seen.champion.looked.verdict.advising if seen else ()

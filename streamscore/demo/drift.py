@@ -34,7 +34,7 @@ from streamscore.training import pointers
 RATE = 100
 """Records a second: training needs a processor too."""
 ON, OFF = "ALARM", "OK"
-ALARM_S, PROMOTION_S, CLEAR_S, ROLLBACK_S = 120.0, 300.0, 120.0, 180.0
+ALARM_S, PROMOTION_S, CLEAR_S, ROLLBACK_S = 120.0, 420.0, 120.0, 180.0
 """How long each is waited for; a check tells if it did not come."""
 POLL_S = 0.25
 IN_A_HURRY = """

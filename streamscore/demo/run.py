@@ -87,6 +87,8 @@ class Outcome(NamedTuple):
 def run(options: Options, progress: Progress) -> Outcome:
     """Everything; the stack is taken down on the way out, whatever happens, unless it is to be kept."""
     material.refuse_max_age(options.spec)
+    if options.drift:
+        material.refuse_other_payments(options.spec)
     if options.events is not None and not options.events.is_file():
         raise InvalidInputError(f"{options.events}: no such file")
     steps = Steps(progress)
