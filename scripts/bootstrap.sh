@@ -42,6 +42,7 @@ find_python() {
 make_env() { # folder, lock, python
     stamp="$1/.locked"
     want="$(cksum <"$2")"
+    if [ "$1" = .venv ]; then want="$want $(grep '^version' pyproject.toml)"; fi
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then return; fi
     say "bootstrap: making $1 from $2"
     [ -x "$1/bin/python" ] || "$UV" venv --quiet --allow-existing --python "$3" "$1" >&2

@@ -24,7 +24,7 @@ from stream_features.events import decoder
 from stream_features.kernel import Columns, Group, fold
 from stream_features.state import Item, Stored, decode_item, decode_out, encode_item
 from streamscore.decided.stored import decided_of
-from tests import small_model
+from tests import frozen_tables, small_model
 
 FORMATS = Path(__file__).with_name("formats")
 EVENTS = Path(__file__).parents[1] / "events"
@@ -91,6 +91,7 @@ def freeze(folder: Path) -> None:
     ]
     kept = [[base64.b64encode(part).decode() for part in both] for both in written]
     (folder / "states.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    frozen_tables.freeze(folder, spec)
     (folder / "bundle.json").write_bytes(bundles.encode(small_model.trained().bundle))
     before = pointers.Version("1" * 16, "2" * 64)
     pointer = pointers.Pointer(
@@ -104,7 +105,15 @@ def read(folder: Path) -> dict[str, Any]:
     """What this code makes of a version's files."""
     return {
         "rows": [
-            [row.id, row.time_ms, list(row.entities), row.vector.hex()]
+            [
+                row.id,
+                row.time_ms,
+                row.arrival_ms,
+                row.trace,
+                list(row.entities),
+                list(row.kept),
+                row.vector.hex(),
+            ]
             for out in _outs(folder)
             for row in out.rows
         ],
@@ -114,6 +123,7 @@ def read(folder: Path) -> dict[str, Any]:
         **_states(folder),
         **_decisions(folder),
         **_published(folder),
+        **frozen_tables.read(folder, specs.parse((folder / "features.toml").read_text(encoding="utf-8"))),
     }
 
 

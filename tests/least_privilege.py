@@ -6,13 +6,15 @@ here, once, with its reason; what is listed and used all the same is a mistake t
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.unit.transformed_template import of_type, resources
 
+JOBS = "TrainingJobRole"
+SAGEMAKER = "SageMaker itself, with the job's role"
 LAMBDA = "Lambda itself, with the function's role"
 NOT_BY_CODE = {
     "WriteLogs": LAMBDA,
@@ -26,6 +28,11 @@ NOT_BY_CODE = {
     "SendTraces": "the X-Ray daemon, with the function's role",
     "KeepFailedRecords": f"{LAMBDA}: what a mapping gives up",
     "KeepFailedRuns": f"{LAMBDA}: what an asynchronous invocation gives up",
+    "KeepFailedTriggers": f"{LAMBDA}: what an asynchronous invocation gives up",
+    "DecryptAndEncrypt": f"{SAGEMAKER}, and the services that encrypt",
+    "PullTheImage": SAGEMAKER,
+    "LogInToTheRegistry": SAGEMAKER,
+    "KeepExports": "DynamoDB, with the job's role",
 }
 """By statement: what a role grants for others than the function's own code."""
 NOT_BY_CODE_AT = {"aws/lambda/*": NOT_BY_CODE["KeepFailedRecords"]}
@@ -52,11 +59,16 @@ OTHER_RUNS = {
         "ScoringApiFunction",
         "s3:GetObject specs/*",
     ): "decisions from before one: tests/integration/test_scoring_api_decisions.py",
+    (JOBS, "s3:GetObject exports/*"): "a table too large to scan: tests/integration/test_exports.py",
+    (JOBS, "dynamodb:DescribeContinuousBackups"): "the same",
+    (JOBS, "dynamodb:DescribeExport"): "the same",
+    (JOBS, "dynamodb:DescribeTable"): "the same",
+    (JOBS, "dynamodb:ExportTableToPointInTime"): "the same",
 }
 """What only a run with a fault, drift or a deployment needs, and the test that has it."""
-ELSEWHERE = {"RetrainFunction": "tests/integration/test_retraining.py"}
-"""Functions that a demo does not run, and the test that does."""
-ON_HERE = {"MakesStream"}
+RETRAINING = {"RetrainFunction", JOBS}
+"""What a demo does not run, and tests/integration/test_retraining.py does."""
+ON_HERE = {"MakesStream", "Retrains"}
 """The template's conditions that hold on a local stack; the others grant for what it does not have."""
 
 
@@ -87,23 +99,27 @@ def calls(trail: Path) -> set[Call]:
     return {Call(**json.loads(line)) for line in trail.read_text(encoding="utf-8").splitlines()}
 
 
-def grants(stack_name: str, physical: Mapping[str, str]) -> list[Grant]:
-    """All that the roles of the template's functions allow on the stack whose resources have these ids."""
+def roles() -> dict[str, str]:
+    """The template's functions, each with its role, and the jobs' role, by whose name they call."""
+    functions = of_type("AWS::Lambda::Function").items()
+    return {name: made["Role"]["Fn::GetAtt"][0] for name, made in functions} | {JOBS: JOBS}
+
+
+def grants(stack_name: str, physical: Mapping[str, str], callers: Collection[str]) -> list[Grant]:
+    """All that the roles of these callers allow on the stack whose resources have these ids."""
     found = []
-    for function, properties in of_type("AWS::Lambda::Function").items():
-        if function in ELSEWHERE:
-            continue
-        for statement in _statements(properties["Role"]["Fn::GetAtt"][0]):
+    for caller, role in roles().items():
+        for statement in _statements(role) if caller in callers else ():
             assert statement["Effect"] == "Allow", "a Deny that holds on a local stack has to be looked at"
             ends = [_end(one, stack_name, physical) for one in _listed(_chosen(statement["Resource"]))]
             for action in _listed(statement["Action"]):
-                found += [Grant(function, statement["Sid"], action, end) for end in ends]
+                found += [Grant(caller, statement["Sid"], action, end) for end in ends]
     return found
 
 
 def _statements(role_name: str) -> list[dict[str, Any]]:
     role = of_type("AWS::IAM::Role")[role_name]
-    shared = [of_type("AWS::IAM::ManagedPolicy")[arn["Ref"]] for arn in role["ManagedPolicyArns"]]
+    shared = [of_type("AWS::IAM::ManagedPolicy")[arn["Ref"]] for arn in role.get("ManagedPolicyArns", ())]
     documents = [policy["PolicyDocument"] for policy in (*role["Policies"], *shared)]
     chosen: list[dict[str, Any]] = _chosen([s for document in documents for s in document["Statement"]])
     return chosen
@@ -152,10 +168,14 @@ def _end(resource: Any, stack_name: str, physical: Mapping[str, str]) -> str:
         return resource
     if "Fn::Sub" in resource:
         text = resource["Fn::Sub"].rpartition("${AWS::AccountId}:")[2]
-        values = {"${AWS::StackName}": stack_name, "${DataBucket.Arn}": physical["DataBucket"]}
+        values = {
+            "${AWS::StackName}": stack_name,
+            "${DataBucket.Arn}": physical["DataBucket"],
+            "${DecisionsTable.Arn}": f"table/{physical['DecisionsTable']}",
+        }
         return re.sub(r"\$\{[^}]+\}", lambda found: values[found[0]], text)
     name, attribute = (resource["Ref"], "Ref") if "Ref" in resource else resource["Fn::GetAtt"]
-    kind, id_ = resources()[name]["Type"], physical[name]
+    kind, id_ = resources()[name]["Type"], physical.get(name, f"no {name} here")
     if kind == "AWS::SecretsManager::Secret":
         return id_.rpartition(":secret:")[2]
     if kind == "AWS::SQS::Queue":
@@ -167,6 +187,7 @@ _BEFORE_A_NAME = {
     "AWS::DynamoDB::Table": "table/",
     "AWS::Kinesis::Stream": "stream/",
     "AWS::Events::EventBus": "event-bus/",
+    "AWS::CloudWatch::Alarm": "alarm:",
 }
 
 

@@ -58,10 +58,15 @@ class Verdict:
         return any(f.kind == ROC_AUC for f in self.findings)
 
     @property
-    def retrain(self) -> bool:
-        """Whether retraining is advised: not for what came by way of a broken feed, which is to be mended."""
+    def advising(self) -> tuple[Finding, ...]:
+        """What advises retraining: not what came by way of a broken feed, which is to be mended."""
         broken = {f.name for f in self.findings if f.kind in {MISSING, OUT_OF_RANGE}}
-        return any(f.retrain and f.name not in broken for f in self.findings)
+        return tuple(f for f in self.findings if f.retrain and f.name not in broken)
+
+    @property
+    def retrain(self) -> bool:
+        """Whether retraining is advised."""
+        return bool(self.advising)
 
 
 def drift_verdict(watch: DriftWatch, comparisons: Sequence[tuple[Comparison, str, str]]) -> Verdict:

@@ -60,9 +60,7 @@ def _of_alarm(message: Mapping[str, Any]) -> Iterator[Reason]:
     except (json.JSONDecodeError, KeyError, TypeError):
         return
     if state == "ALARM" and metric == ADVISED:
-        yield _reason(
-            ALARM, str(message["MessageId"]), f"{name}: {told.get('AlarmDescription', '')}".strip(": ")
-        )
+        yield _reason(ALARM, str(message["MessageId"]), f"alarm {name}")
 
 
 def _reason(kind: str, content: str, text: str, key: str = "") -> Reason:

@@ -14,7 +14,7 @@ from common import aws
 from common.errors import InvalidInputError, NoAnswerError, ServiceError
 from common.settings import Settings
 from common.telemetry import logger, note, observed
-from monitor import steps
+from monitor import advised, steps
 from monitor.requests import reasons_of
 from monitor.runs import Runs
 from monitor.steps import STEPS, Parts
@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def answer(parts: Parts, event: Mapping[str, Any], now_s: float) -> dict[str, Any]:
     """What a trigger led to, or what a step found."""
     if "step" not in event:
-        found = reasons_of(event)
+        found = [advised.named(parts.store, reason, now_s) for reason in reasons_of(event)]
         run = ask(parts.runs, parts.machine, found, steps.policy(parts).retrain, now_s)
         logger().info("asked to retrain", extra={"reasons": [one.text for one in found], "run": run})
         return {"run": run, "reasons": len(found)}

@@ -27,7 +27,11 @@ def command(context: click.Context, reason: str, watch: bool, stage: str | None,
     if context.invoked_subcommand is not None:
         return
     stack = target(stage, yes)
+    before = following.running(stack)
     run = following.ask(stack, uuid.uuid4().hex, reason)
+    if run in before:
+        told = f"{run} runs already, and one runs at a time: if it has begun, the run after it answers this"
+        click.echo(told, err=True)
     click.echo(run)
     if watch:
         _follow(stack, run)
@@ -50,6 +54,8 @@ def runs(as_json: bool, stage: str | None, yes: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
+    if not found:
+        click.echo("no run yet", err=True)
     for one in found:
         click.echo(f"{one['run']}  {one['outcome'] or one['status'].lower():<14} {one['text']}".rstrip())
 

@@ -12,6 +12,7 @@ import polars as pl
 from common.errors import InvalidInputError
 from stream_features.spec import Spec
 from streamscore import simulator
+from streamscore.demo.wave import AMOUNT, LABEL
 from streamscore.event_files import write_events
 from streamscore.training.backfill import Backfilled
 from streamscore.training.tables import read_events
@@ -88,6 +89,16 @@ def refuse_max_age(spec: Spec) -> None:
     if spec.event.max_age_ms is not None:
         raise InvalidInputError(
             "the spec's max_age would refuse the demo's events, which are days old; try it without max_age"
+        )
+
+
+def refuse_other_payments(spec: Spec) -> None:
+    """The act about drift changes what the simulator makes, so the spec must read it under those names."""
+    named = {field.name for field in spec.event.fields}
+    if AMOUNT not in named or spec.event.label != LABEL:
+        raise InvalidInputError(
+            f"--drift changes the simulator's `{AMOUNT}` and `{LABEL}`: the spec must have them, as a field "
+            "and as the label"
         )
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,6 +87,8 @@ class Outcome(NamedTuple):
 def run(options: Options, progress: Progress) -> Outcome:
     """Everything; the stack is taken down on the way out, whatever happens, unless it is to be kept."""
     material.refuse_max_age(options.spec)
+    if options.drift:
+        material.refuse_other_payments(options.spec)
     if options.events is not None and not options.events.is_file():
         raise InvalidInputError(f"{options.events}: no such file")
     steps = Steps(progress)
@@ -216,7 +218,11 @@ def _processes(stack: Stack) -> dict[ProcessIdentity, str]:
     """Everything the stack runs, with its command."""
     family = [psutil.Process(stack.supervisor.pid)]
     family += family[0].children(recursive=True)
-    return {ProcessIdentity(one.pid, one.create_time()): " ".join(one.cmdline()[:3]) for one in family}
+    found = {}
+    for one in family:
+        with suppress(psutil.Error):  # a job that has just ended
+            found[ProcessIdentity(one.pid, one.create_time())] = " ".join(one.cmdline()[:3])
+    return found
 
 
 def _alive(started: dict[ProcessIdentity, str]) -> Sequence[str]:

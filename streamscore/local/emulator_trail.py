@@ -96,5 +96,7 @@ _RESOURCES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "events": lambda asked: sorted({f"event-bus/{e['EventBusName']}" for e in asked["Entries"]}),
     "sqs": lambda asked: [asked["QueueUrl"].rpartition("/")[2]],
     "ssm": lambda asked: [f"parameter{name}" for name in asked.get("Names") or [asked["Name"]]],
+    "states": lambda asked: [(asked.get("executionArn") or asked["stateMachineArn"]).split(":", 5)[5]],
+    "cloudwatch": lambda asked: [f"alarm:{name}" for name in asked.get("AlarmNames", ())] or ["*"],
     "secretsmanager": lambda asked: [asked["SecretId"].rpartition(":secret:")[2]],
 }

@@ -20,6 +20,9 @@ FOUND = ("CheckData", "AssembleTrainingSet", "Evaluate", "Compare")
 _QUIET = ("Find", "Is", "May", "Who", "Does")
 """States that only read or choose begin so."""
 _LOOK_S = 1.0
+SETTLE, ASK = "Settle", "AskAPerson"
+_NO_RUN = {"ExecutionDoesNotExist", "InvalidArn", "InvalidName", "ValidationException"}
+"""What Step Functions says of names that no run has, or could have."""
 
 
 class Step(NamedTuple):
@@ -54,17 +57,46 @@ def ask(stack: Stack, asked_id: str, reason: str) -> str:
 def follow(
     stack: Stack, run: str, say: Callable[[Step], None], pause: Callable[[float], None] = time.sleep
 ) -> Ended:
-    """Say each step of a run as it ends, those that are over first; return when the run has ended."""
-    said = 0
+    """Say each step of a run as it ends, those that are over first, and what it waits for where that may take
+    long; return when the run has ended.
+    """
+    said, waits = 0, ""
     while True:
         status = _status(stack, run)
-        steps = list(steps_of(_history(stack, run)))
-        for step in steps[said:]:
+        ended = steps(stack, run)
+        for step in ended[said:]:
             say(step._replace(note=_note(stack, run, step.name)))
-        said = len(steps)
+        said = len(ended)
         if status != RUNNING:
             return _ended(stack, run, status)
+        name, note = now(stack, run)
+        if note and note != waits:
+            say(Step(name, 0.0, note))
+        waits = note
         pause(_LOOK_S)
+
+
+def now(stack: Stack, run: str) -> tuple[str, str]:
+    """The state that a run is in, and what it waits for there: a time, or a person ("": it works, or looks on
+    by itself).
+    """
+    newest = stack.client("stepfunctions").get_execution_history(
+        executionArn=_arn(stack, run), includeExecutionData=False, reverseOrder=True, maxResults=20
+    )["events"]
+    entered = (
+        event["stateEnteredEventDetails"]["name"] for event in newest if "stateEnteredEventDetails" in event
+    )
+    name = next(entered, "")
+    if name == SETTLE:
+        return name, f"waits until {json.loads(_described(stack, run)['input'])['starts']}"
+    if name == ASK:
+        return name, f"waits for a person: `streamscore retrain approve {run}`, or `refuse`"
+    return name, ""
+
+
+def steps(stack: Stack, run: str) -> list[Step]:
+    """The steps of a run that are over, in order, without what they found."""
+    return list(steps_of(_history(stack, run)))
 
 
 def steps_of(events: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
@@ -89,9 +121,18 @@ def runs(stack: Stack) -> list[dict[str, Any]]:
             "status": one["status"],
             "began": one["startDate"].isoformat(timespec="seconds"),
             **_ended(stack, one["name"], one["status"])._asdict(),
+            **({"text": " ".join(now(stack, one["name"]))} if one["status"] == RUNNING else {}),
         }
         for one in found
     ]
+
+
+def running(stack: Stack) -> set[str]:
+    """The names of the runs that have begun and not ended: one, or none."""
+    found = stack.client("stepfunctions").list_executions(
+        stateMachineArn=stack.outputs["RetrainMachineArn"], statusFilter=RUNNING
+    )
+    return {one["name"] for one in found["executions"]}
 
 
 def answer(stack: Stack, run: str, refusal: str | None) -> None:
@@ -116,22 +157,26 @@ def answer(stack: Stack, run: str, refusal: str | None) -> None:
 
 
 def _status(stack: Stack, run: str) -> str:
+    return str(_described(stack, run)["status"])
+
+
+def _described(stack: Stack, run: str) -> dict[str, Any]:
     try:
-        found = stack.client("stepfunctions").describe_execution(
-            executionArn=execution_arn(stack.outputs["RetrainMachineArn"], run)
-        )
+        found = stack.client("stepfunctions").describe_execution(executionArn=_arn(stack, run))
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+        if error.response["Error"]["Code"] in _NO_RUN:
             raise InvalidInputError(f"{run}: no such run; `streamscore retrain runs` lists them") from error
         raise
-    return str(found["status"])
+    return dict(found)
+
+
+def _arn(stack: Stack, run: str) -> str:
+    return execution_arn(stack.outputs["RetrainMachineArn"], run)
 
 
 def _history(stack: Stack, run: str) -> list[dict[str, Any]]:
     pages = stack.client("stepfunctions").get_paginator("get_execution_history")
-    found = pages.paginate(
-        executionArn=execution_arn(stack.outputs["RetrainMachineArn"], run), includeExecutionData=False
-    )
+    found = pages.paginate(executionArn=_arn(stack, run), includeExecutionData=False)
     return [event for page in found for event in page["events"]]
 
 

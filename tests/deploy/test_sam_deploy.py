@@ -26,7 +26,7 @@ from tests.conftest import poll_until
 from tests.deploy.account import BUILD, ROOT, STACK, Account, account, built
 from tests.integration.commands import invoke
 
-RATE = 200
+RATE = 100
 AFTERWARDS = 300
 """Records put once the second deployment is done."""
 UNTIL = "2018-05-20"
@@ -98,7 +98,7 @@ def test_a_second_deployment_while_events_flow_loses_nothing_and_decides_nothing
 ) -> None:
     events = prepared(there, tmp_path)
     run("policy", "publish", ROOT / "src/policy.toml", "--stage", "dev")
-    before, pointed = resources(there), pointers(there)
+    before, pointed, version = resources(there), pointers(there), live_version(there)
     more = tmp_path / "features.toml"
     more.write_text(SPEC + MORE, encoding="utf-8")
 
@@ -122,6 +122,7 @@ def test_a_second_deployment_while_events_flow_loses_nothing_and_decides_nothing
     assert len({kind for kind, _ in held.values()}) == len(HELD)
     assert {name: after[name][:2] for name in held} == held
     assert pointers(there) == pointed
+    assert int(live_version(there)) == int(version) + 1, "the HTTP API's alias leads to the new code"
 
     decided = list(decisions_log(there))
     ids = sorted(json.loads(record.data)["transaction_id"] for record in flow.put if not record.is_label)
@@ -192,6 +193,13 @@ def pointers(there: Account) -> dict[str, str]:
     found = there.client("ssm").get_parameters(Names=names)["Parameters"]
     assert len(found) == 2
     return {one["Name"]: one["Value"] for one in found}
+
+
+def live_version(there: Account) -> str:
+    """What the HTTP API invokes."""
+    name = there.outputs["ScoringApiFunctionName"]
+    version: str = there.client("lambda").get_alias(FunctionName=name, Name="live")["FunctionVersion"]
+    return version
 
 
 def rows_given(there: Account) -> Iterator[str]:

@@ -34,6 +34,7 @@ from streamscore.training.backfill import Backfilled, backfill
 from streamscore.training.labelled import Table
 from streamscore.training.split import DAY_MS, Windows
 from streamscore.training.train import Recipe, fit
+from tests import least_privilege
 from tests.conftest import poll_until
 from tests.decision_images import batch, change, decision
 from tests.integration.alarmed import call, names
@@ -226,6 +227,12 @@ def test_a_dropped_file_leads_to_a_better_champion_that_is_taken_back_when_it_go
     [back, *_] = pointers.history(ssm, prefix)
     assert (back.version, back.back) == (world.champion, True)
     assert back.reason.startswith(f"{run}: prediction_rate from ")
+    alarm = names(world.stack, "ModelRolledBackAlarm")
+    described = world.client("cloudwatch").describe_alarms
+    poll_until(
+        lambda: [one["StateValue"] for one in described(AlarmNames=alarm)["MetricAlarms"]] == ["ALARM"],
+        "the alarm on rollbacks goes off",
+    )
     pointers.point(ssm, prefix, move.current, "a test: it was right")
 
 
@@ -255,7 +262,8 @@ def test_a_person_sees_how_runs_went_and_can_answer_only_one_that_waits(world: W
     assert shown.stdout.startswith("rolled_back: rolled back to ")
     for answer in (("approve", over), ("refuse", over, "--reason", "no")):
         assert "no such run waits for a person" in str(invoke("retrain", *answer).exception)
-    assert "no such run" in str(invoke("retrain", "watch", "r-none").exception)
+    for name in ("r-none", "no name of a run"):
+        assert "no such run" in str(invoke("retrain", "watch", name).exception)
 
 
 def test_the_alarm_that_advises_it_starts_a_run_by_way_of_the_topic(world: World) -> None:
@@ -272,4 +280,22 @@ def test_the_alarm_that_advises_it_starts_a_run_by_way_of_the_topic(world: World
     poll_until(lambda: world.read(f"retrain/{run}/request.json"), "it begins")
     [reason] = world.read(f"retrain/{run}/request.json")["reasons"]
     assert (reason["kind"], "RetrainingAdvisedAlarm" in reason["text"]) == ("alarm", True)
+    again = invoke("retrain", "--reason", "and I want it")
+    assert again.stdout == f"{run}\n"
+    assert "one runs at a time" in again.stderr
+    [now, *_] = json.loads(invoke("retrain", "runs", "--json").stdout)
+    assert (now["run"], now["status"], now["text"] != "") == (run, "RUNNING", True)
     end_other_runs(world.stack)
+
+
+def test_retraining_may_do_what_it_did_and_nothing_else(world: World) -> None:
+    """The function and the jobs, in all that the tests above made them do."""
+    ids = least_privilege.physical_ids(world.client("cloudformation"), world.stack.name)
+    granted = least_privilege.grants(world.stack.name, ids, least_privilege.RETRAINING)
+    trail = least_privilege.calls(world.stack.state_dir / "emulator/calls.jsonl")
+    made = {call for call in trail if call.caller in least_privilege.RETRAINING}
+    assert least_privilege.not_granted(granted, made) == set()
+    unused = least_privilege.unused(granted, made)
+    assert {grant for grant in unused if not least_privilege.is_for_others(grant)} == set(), (
+        "granted for nothing"
+    )

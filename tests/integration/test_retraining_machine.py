@@ -16,6 +16,7 @@ import yaml
 from streamscore.local import emulator as emulators
 from streamscore.local.function_process import Outcome
 from streamscore.local.hub import Hub
+from streamscore.retraining import following
 from tests.conftest import client_of
 from tests.unit.transformed_template import ROOT
 
@@ -40,6 +41,14 @@ STEPS: dict[str, Any] = {
     "roll_back": {"champion": "0a1b"},
     "end": {"ended": True},
 }
+
+
+@dataclass
+class Place:
+    """A stack, as far as commands look at it here."""
+
+    outputs: dict[str, str]
+    client: Callable[[str], Any]
 
 
 @dataclass
@@ -287,6 +296,9 @@ def test_a_person_has_the_last_word(machine: Machine, approved: bool) -> None:
     machine.wait(execution, lambda _: "ask_a_person" in tasks.did())
     [asked] = [event for event in tasks.asked if event["step"] == "ask_a_person"]
     assert "promote" not in tasks.did()
+    arn, _, run = execution.replace(":execution:", ":stateMachine:").rpartition(":")
+    told = following.now(Place({"RetrainMachineArn": arn}, machine.client), run)
+    assert told == ("AskAPerson", "waits for a person: `streamscore retrain approve r-1`, or `refuse`")
     states = machine.client("stepfunctions")
     if approved:
         states.send_task_success(taskToken=asked["token"], output="{}")

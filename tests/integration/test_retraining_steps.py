@@ -232,6 +232,26 @@ def test_a_new_champion_is_held_to_its_own_baseline_by_the_windows_since_its_pro
     assert seen["why"].startswith("prediction_rate from") == regressed
 
 
+def test_an_alarms_reason_names_what_changed(parts: Parts) -> None:
+    bundle, random = registered(parts), np.random.default_rng(3)
+    pointer_moves.promote(parts.ssm, parts.prefix, Version(bundle.version, "0" * 64), "", ())
+    start_s = quiet_days.MONDAY_S + 12 * HOUR_S
+    window = quiet_days.counted(bundle, start_s, quiet_days.payments(start_s, 4_000, random, frauds=0.3))
+    parts.store.write([Item(window.who, f"{window.start}#shard#1", window.tally)], start_s)
+    message = {
+        "AlarmName": "Advised",
+        "NewStateValue": "ALARM",
+        "Trigger": {"MetricName": "RetrainingAdvised"},
+    }
+    sns = {"Sns": {"MessageId": "m-1", "Message": json.dumps(message)}}
+    answer(parts, {"Records": [sns]}, start_s + 600)
+    answer(parts, {"Records": [sns | {"Sns": sns["Sns"] | {"MessageId": "m-2"}}]}, start_s + 9_000)
+    told = sorted(one.text for one in parts.runs.waiting())
+    assert told[0] == "alarm Advised", "hours later nothing is known"
+    assert told[1].startswith("alarm Advised: ")
+    assert "score prediction_rate from 0.01" in told[1]
+
+
 def test_shadow_is_over_once_enough_labels_came_for_what_it_scored(parts: Parts) -> None:
     bundle, random = registered(parts), np.random.default_rng(3)
     start_s = quiet_days.MONDAY_S

@@ -11,7 +11,10 @@ from monitor.requests import MANUAL, Reason
 from monitor.runs import Runs, Turn
 from monitor.turns import Machine, ask, begin_next
 from scoring.retrain import Retrain
+from streamscore.retraining import following
 from streamscore.room_client import RoomClient
+from tests.conftest import poll_until
+from tests.integration.test_retraining_machine import Place
 
 NOW_S = 1_790_000_000
 POLICY = Retrain(settle_s=60, cool_down_s=600)
@@ -127,7 +130,7 @@ def test_a_run_that_was_ended_from_outside_keeps_no_turn(runs: Runs, states: Sta
 
 def test_an_execution_is_started_once_by_its_name(client: Callable[[str], Any]) -> None:
     states, name = RoomClient(client("stepfunctions")), f"turns-{uuid.uuid4().hex[:8]}"
-    definition = '{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": true}}}'
+    definition = '{"StartAt": "Settle", "States": {"Settle": {"Type": "Wait", "Seconds": 3600, "End": true}}}'
     arn = states.create_state_machine(
         name=name, definition=definition, roleArn="arn:aws:iam::000000000000:role/x"
     )["stateMachineArn"]
@@ -136,5 +139,8 @@ def test_an_execution_is_started_once_by_its_name(client: Callable[[str], Any]) 
     machine.start("r-1", NOW_S)
     machine.start("r-1", NOW_S)
     assert machine.status("r-1") == "RUNNING"
+    place = Place({"RetrainMachineArn": arn}, client)
+    poll_until(lambda: following.now(place, "r-1")[0], "it enters its first state")
+    assert following.now(place, "r-1") == ("Settle", "waits until 2026-09-21T14:13:20Z")
     states.stop_execution(executionArn=f"{arn.replace(':stateMachine:', ':execution:')}:r-1")
     assert machine.status("r-1") == "ABORTED"

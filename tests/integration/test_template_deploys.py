@@ -4,6 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from streamscore.local.deploy import create
 from streamscore.local.overlay import localised
 from streamscore.local.template import read_template
@@ -37,6 +40,13 @@ def test_a_stream_that_is_there_already_is_used_and_none_is_made(client: Callabl
         name for name in kinesis.list_streams()["StreamNames"] if name.startswith("template-test-existing")
     ]
     assert made == []
+
+
+def test_tokens_of_an_issuer_that_are_meant_for_anybody_are_refused(client: Callable[[str], Any]) -> None:
+    issuer = {"ApiTokenIssuer": "https://login.example/"}
+    with pytest.raises(ClientError, match="name the audience"):
+        deployed(client, "template-test-tokens", **issuer)
+    deployed(client, "template-test-tokens", **issuer, ApiTokenAudience="scoring,cases")
 
 
 def test_the_emulators_own_poller_sees_no_enabled_mapping() -> None:

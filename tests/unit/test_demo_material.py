@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from common.errors import InvalidInputError
+from common.settings import code_root
 from stream_features.spec import parse
 from streamscore.cli.main import cli
 from streamscore.demo.material import (
@@ -15,6 +16,7 @@ from streamscore.demo.material import (
     last_of_history_ms,
     out_of_the_future,
     refuse_max_age,
+    refuse_other_payments,
     simulate,
     write_shifted,
 )
@@ -31,6 +33,15 @@ def test_the_live_events_follow_the_history_and_no_label_lies_in_the_future(tmp_
     assert live[0] - history[0] < timedelta(days=21)
     assert history[-1].date() < live[0].date()
     assert times[-1] + timedelta(days=7) <= datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def test_what_is_to_come_follows_the_live_events_and_is_not_written(tmp_path: Path) -> None:
+    size = Simulated(live=300, history_days=20, customers=60, coming=200)
+    coming, written = simulate(size, tmp_path / "e.csv", TODAY), pl.read_csv(tmp_path / "e.csv")
+    assert coming.height == 200
+    assert written["event_time"][-1] <= coming["event_time"][0]
+    assert set(coming["transaction_id"]).isdisjoint(written["transaction_id"])
+    assert coming["event_time"][-1] < "2026-11-18"
 
 
 def test_a_file_is_cut_so_that_the_last_events_are_live() -> None:
@@ -124,6 +135,23 @@ def test_labels_enough_are_known_a_week_after_so_many_live_events(tmp_path: Path
 def test_a_spec_with_max_age_is_refused_before_anything_starts() -> None:
     with pytest.raises(InvalidInputError, match="max_age would refuse the demo's events"):
         refuse_max_age(parse(SPEC.replace("[entities]", 'max_age = "3d"\n[entities]')))
+
+
+def test_drift_needs_a_spec_that_knows_what_it_changes() -> None:
+    shipped = (code_root({}) / "features.toml").read_text()
+    refuse_other_payments(parse(shipped))
+    for other in (shipped.replace('label = "is_fraud"', 'label = "fraud"', 1), SPEC):
+        with pytest.raises(InvalidInputError, match="--drift changes the simulator's `amount`"):
+            refuse_other_payments(parse(other))
+
+
+def test_drift_and_a_file_of_events_exclude_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInputError, match="leave --events out"):
+        cli.main(["demo", "--drift", "--events", "events.csv"], standalone_mode=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_not_there_is_refused_before_a_stack_is_up(

@@ -1,7 +1,6 @@
 """A shift in stream records, through both functions' own code to metrics and the bus; AWS is a few dicts."""
 
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,46 +13,13 @@ from monitor.store import Store
 from monitor.times import WINDOW_S, iso
 from scoring.bus import Bus
 from tests import quiet_days
+from tests.aws_in_dicts import Aws
 from tests.decision_images import batch, change
 from tests.monitored import publish
 from tests.quiet_days import Columns
 from tests.shifts import CASES, Case, play_quiet, play_shift
 
 VERDICTS = ("FeaturesDrifted", "ScoreDrifted")
-
-
-class Aws:
-    """A table, a bucket, parameters and a bus."""
-
-    def __init__(self) -> None:
-        self.items: dict[tuple[str, str], dict[str, Any]] = {}
-        self.objects: dict[str, bytes] = {}
-        self.parameters: dict[str, str] = {}
-        self.told: list[str] = []
-
-    def put_item(self, *, Item: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803 - AWS's names
-        self.items[Item["pk"]["S"], Item["sk"]["S"]] = Item
-        return {}
-
-    def query(self, *, ExpressionAttributeValues: Mapping[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
-        model, since, until = (ExpressionAttributeValues[f":{n}"]["S"] for n in ("model", "since", "until"))
-        keys = sorted(key for key in self.items if key[0] == model and since <= key[1] <= until)
-        return {"Items": [self.items[key] for key in keys]}
-
-    def put_object(self, *, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803
-        self.objects[Key] = Body
-
-    def get_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
-        return {"Body": io.BytesIO(self.objects[Key])}
-
-    def get_parameters(self, *, Names: list[str]) -> dict[str, Any]:  # noqa: N803
-        return {
-            "Parameters": [{"Name": n, "Value": self.parameters[n]} for n in Names if n in self.parameters]
-        }
-
-    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
-        self.told += [entry["Detail"] for entry in Entries]
-        return {"Entries": [{} for _ in Entries]}
 
 
 class Watched:

@@ -1,6 +1,7 @@
 """template.yaml as SAM transforms it: `sam validate` passes a misspelt event property; these tests do not."""
 
 import json
+import tomllib
 from typing import Any
 
 import pytest
@@ -96,6 +97,17 @@ def test_a_deployment_cannot_flip_the_mappings() -> None:
     assert source()["Parameters"]["EventSources"]["Default"] == "disabled"
     settings = (ROOT / "samconfig.toml").read_text(encoding="utf-8").splitlines()
     assert not [line for line in settings if "EventSources" in line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_a_stage_is_deployed_with_parameters_that_exist_and_values_they_take(stage: str) -> None:
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    deploy = settings[stage]["deploy"]["parameters"]
+    given = dict(one.split("=") for one in deploy["parameter_overrides"])
+    assert given["Stage"] == stage
+    for name, value in given.items():
+        assert value in source()["Parameters"][name]["AllowedValues"]
+    assert deploy["confirm_changeset"] == (stage == "prod")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -270,7 +282,10 @@ def test_the_http_api_asks_for_iam_on_every_route_or_for_a_token_once_an_issuer_
     assert by_token["Token"]["x-amazon-apigateway-authorizer"] == {
         "type": "jwt",
         "identitySource": "$request.header.Authorization",
-        "jwtConfiguration": {"issuer": {"Ref": "ApiTokenIssuer"}, "audience": {"Ref": "ApiTokenAudience"}},
+        "jwtConfiguration": {
+            "issuer": {"Ref": "ApiTokenIssuer"},
+            "audience": {"Fn::Split": [",", {"Ref": "ApiTokenAudience"}]},
+        },
     }
     assert source()["Parameters"]["ApiTokenIssuer"]["Default"] == ""
     assert source()["Conditions"]["TakesTokens"] == {
@@ -282,7 +297,7 @@ def test_a_token_has_to_be_meant_for_somebody() -> None:
     rule = source()["Rules"]["TokensForSomebody"]
     assert rule["RuleCondition"] == source()["Conditions"]["TakesTokens"]
     (assertion,) = rule["Assertions"]
-    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Contains": [{"Ref": "ApiTokenAudience"}, ""]}]}
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ApiTokenAudience"}, ""]}]}
 
 
 SHIFTING = [name for name in source()["Parameters"]["ApiDeployment"]["AllowedValues"] if name != "AllAtOnce"]
