@@ -1,5 +1,6 @@
 """What every test may use: a bare emulator, clients for it, and a wait for what other processes do."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,9 @@ from streamscore.local import stack as stacks
 from tests import emptied, profiles
 
 profiles.register()
+# Before scikit-learn is imported, and for every process that a test starts: the workers use all processors
+# as it is, and OpenMP's threads spin while they wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ TOLD = 3
 
 
 def named(store: Store, reason: Reason, now_s: float) -> Reason:
-    """The reason, with what is past the thresholds for retraining in the hour before, if it is an alarm's and
-    anything is by now.
+    """An alarm's reason with what advises retraining in the hour before, or drifted at least; any other reason,
+    and where nothing did, as it is.
     """
     changes = _changes(store, now_s) if reason.kind == ALARM else ""
     return reason._replace(text=f"{reason.text}: {changes}") if changes else reason
@@ -25,7 +25,8 @@ def _changes(store: Store, now_s: float) -> str:
     except StreamscoreError as error:  # a reason counts, named or not
         logger().warning("what changed is not known", extra={"error": str(error)})
         return ""
-    findings = seen.champion.looked.verdict.advising if seen else ()
+    verdict = seen.champion.looked.verdict if seen else None
+    findings = (verdict.advising or verdict.findings) if verdict else ()
     return "; ".join(
         f"{one.name} {one.kind} from {one.baseline:.4g} to {one.now:.4g}" for one in findings[:TOLD]
     )

@@ -76,8 +76,9 @@ def command(
     ids = [events.id(number) for number in measured.sample(put.events)] if put.events else []
     with progress.step("Wait for decisions and metrics") as step:
         found = measured.latencies_ms(stack, ids, patience_s)
-        cost = measured.cost_of(stack, began, put.events, patience_s if found else 0.0)
-        ages = measured.ages_ms(stack, began, measured.now())
+        left_s = patience_s if found else 0.0
+        cost = measured.cost_of(stack, began, put.events, left_s)
+        ages = measured.ages_ms(stack, began, left_s)
     report = Report(profile, put, len(ids), list(found.values()), ages, cost)
     click.echo(json.dumps(report.as_json()) if as_json else "\n".join(report.lines()))
     if report.undecided:

@@ -33,7 +33,7 @@ from streamscore.training import pointers
 
 RATE = 100
 """Records a second: training needs a processor too."""
-ON, OFF = "ALARM", "OK"
+ROLLED_BACK = "ModelsRolledBack"
 ALARM_S, PROMOTION_S, CLEAR_S, ROLLBACK_S = 120.0, 420.0, 120.0, 180.0
 """How long each is waited for; a check tells if it did not come."""
 POLL_S = 0.25
@@ -49,7 +49,7 @@ min_decisions = 300
 psi = 0.8                # few customers: what they are like differs from week to week
 [retrain]
 settle = "45m"           # waits last a hundredth on this machine
-cool_down = "20m"
+cool_down = "3h"         # the run after the rollback, with the alarm on again, is not waited for
 shadow = "2h"
 shadow_labels = 200
 probation = "10h"
@@ -60,7 +60,8 @@ options = ["--train", "28d", "--review-share", "0.08", "--block-share", "0.01"]
 @dataclass
 class Acted:
     """What happened, and when it was seen (epoch ms; 0: it was not). `champion` decided before; `move` and
-    `back` are the moves of its pointer, to the model that a run made and from it.
+    `back` are the moves of its pointer, to the model that a run made and from it; `rang` is whether the alarm
+    on that went off.
     """
 
     champion: str
@@ -76,6 +77,7 @@ class Acted:
     back: Pointer | None = None
     back_ms: int = 0
     ended: dict[str, Any] = field(default_factory=dict)
+    rang: bool = False
 
     @property
     def until_ms(self) -> float:
@@ -107,11 +109,11 @@ def act(stack: Stack, spec: Spec, coming: Coming, champion: str, steps: Steps) -
         see = Seeing(stack, flow)
         with steps("Payments change: the alarm", "records") as flow.step:
             coming.stretch = wave.wave
-            acted.alarmed_ms = see.until(lambda: see.alarm() == ON, ALARM_S)
+            acted.alarmed_ms = see.until(lambda: see.is_on(ADVISED), ALARM_S)
             flow.step.note("on" if acted.alarmed_ms else "it did not go off")
         with steps("A run begins by itself", "records") as flow.step:
             see.until(lambda: see.champion().version != champion, PROMOTION_S)
-            acted.was_on, acted.runs, move = see.alarm() == ON, following.runs(stack), see.champion()
+            acted.was_on, acted.runs, move = see.is_on(ADVISED), following.runs(stack), see.champion()
             if move.version != champion:
                 acted.move, acted.moved_ms = move, _now_ms()
             flow.step.note(_told(stack, acted))
@@ -135,7 +137,7 @@ def _reign(see: "Seeing", coming: Coming, acted: Acted, steps: Steps) -> None:
     """The new model decides, is right, and then is wrong."""
     flow = see.flow
     with steps("The alarm ends", "records") as flow.step:
-        acted.cleared_ms = see.until(lambda: see.alarm() == OFF, CLEAR_S)
+        acted.cleared_ms = see.until(lambda: not see.is_on(ADVISED), CLEAR_S)
         flow.step.note("off" if acted.cleared_ms else "it is still on")
     with steps("The model is wrong now", "records") as flow.step:
         coming.stretch, acted.campaign_ms = wave.campaign, _now_ms()
@@ -147,6 +149,7 @@ def _reign(see: "Seeing", coming: Coming, acted: Acted, steps: Steps) -> None:
         time.sleep(FOLLOWED_S + 2 * POLL_S)  # functions follow, and the model before decides a while
         see.until(lambda: see.run(acted.run)["status"] != RUNNING, FOLLOWED_S)
         acted.ended = see.run(acted.run)
+        acted.rang = see.until(lambda: see.is_on(ROLLED_BACK), FOLLOWED_S) > 0
 
 
 class Flowing:
@@ -175,12 +178,7 @@ class Seeing:
         self._stack, self.flow = stack, flow
         self._cloudwatch, self._ssm = stack.client("cloudwatch"), stack.client("ssm")
         pages = self._cloudwatch.get_paginator("describe_alarms").paginate()
-        (self._alarm,) = (
-            alarm["AlarmName"]
-            for page in pages
-            for alarm in page["MetricAlarms"]
-            if alarm["MetricName"] == ADVISED
-        )
+        self._alarms = {one["MetricName"]: one["AlarmName"] for page in pages for one in page["MetricAlarms"]}
 
     def until(self, is_so: Callable[[], bool], within_s: float) -> int:
         """Wait for it; the moment (epoch ms), or 0 if it did not come, or payments ran out."""
@@ -191,10 +189,10 @@ class Seeing:
             time.sleep(POLL_S)
         return _now_ms()
 
-    def alarm(self) -> str:
-        """The state of the alarm that starts runs."""
-        (found,) = self._cloudwatch.describe_alarms(AlarmNames=[self._alarm])["MetricAlarms"]
-        return str(found["StateValue"])
+    def is_on(self, metric: str) -> bool:
+        """Whether the alarm on that metric is on."""
+        (found,) = self._cloudwatch.describe_alarms(AlarmNames=[self._alarms[metric]])["MetricAlarms"]
+        return bool(found["StateValue"] == "ALARM")
 
     def champion(self) -> Pointer:
         """Who decides."""

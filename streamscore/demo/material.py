@@ -54,16 +54,20 @@ class Material:
         return int((~self.live).sum())
 
     def matured_after(self, labels: int) -> int | None:
-        """After how many live events so many of their labels are known; None if hardly any come after."""
+        """After how many live events so many labels of theirs are known, of both kinds; None if hardly any
+        come after.
+        """
         known_after_ms = self.whole.spec.event.label_known_after_ms
         if known_after_ms is None or self.whole.labels is None:
             return None
         live_ms = self.whole.time_ms[self.live]
-        labelled = self.whole.labels.is_not_null().to_numpy()[self.live]
-        known_ms = live_ms[labelled] + known_after_ms
-        if len(known_ms) < labels:
+        found = self.whole.labels.filter(pl.Series(self.live)).cast(pl.Boolean)
+        known_ms = live_ms[found.is_not_null().to_numpy()] + known_after_ms
+        told = found.drop_nulls().to_numpy()
+        if len(told) < labels or told.all() or not told.any():
             return None
-        events = int((live_ms <= known_ms[labels - 1]).sum())
+        last = max(labels - 1, int(told.argmax()), int((~told).argmax()))
+        events = int((live_ms <= known_ms[last]).sum())
         return events if events <= (1 - LEFT) * len(live_ms) else None
 
 

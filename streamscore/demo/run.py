@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -218,7 +218,11 @@ def _processes(stack: Stack) -> dict[ProcessIdentity, str]:
     """Everything the stack runs, with its command."""
     family = [psutil.Process(stack.supervisor.pid)]
     family += family[0].children(recursive=True)
-    return {ProcessIdentity(one.pid, one.create_time()): " ".join(one.cmdline()[:3]) for one in family}
+    found = {}
+    for one in family:
+        with suppress(psutil.Error):  # a job that has just ended
+            found[ProcessIdentity(one.pid, one.create_time())] = " ".join(one.cmdline()[:3])
+    return found
 
 
 def _alive(started: dict[ProcessIdentity, str]) -> Sequence[str]:

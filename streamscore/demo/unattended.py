@@ -60,7 +60,9 @@ def alarm_over(acted: Acted) -> Check:
 
 
 def rolled_back_by_itself(acted: Acted) -> Check:
-    """The run that promoted the model took it back, to the one before, and its history says who and why."""
+    """The run that promoted the model took it back, to the one before; its history says who and why, and an
+    alarm that it did.
+    """
     name = "regression rolled back, unattended"
     back = acted.back
     if back is None:
@@ -72,6 +74,8 @@ def rolled_back_by_itself(acted: Acted) -> Check:
         problems.append(f"its history does not say that {acted.run} did it: {back.reason}")
     if acted.ended.get("outcome") != ROLLED_BACK:
         problems.append(f"the run ended as {acted.ended.get('outcome') or 'still running'}")
+    if not acted.rang:
+        problems.append("its alarm did not go off")
     return Check(
         name, not problems, "; ".join(problems) or f"{_moved(back)}, {_took(acted)} s after it began"
     )

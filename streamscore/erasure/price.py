@@ -47,6 +47,6 @@ class Extent(NamedTuple):
         )
         usd = cost_usd(usage)
         yield (
-            f"price: ${usd:.4f} a pass, at least {FEWEST_PASSES} passes: ${usd * FEWEST_PASSES:.4f}; and "
+            f"price: ${usd:.6f} a pass, at least {FEWEST_PASSES} passes: ${usd * FEWEST_PASSES:.6f}; and "
             + (f"${a_kb:.7f} a KB of what is deleted")
         )

@@ -1,7 +1,7 @@
 """What came of a load: decisions of a sample of its events, ages, and what the functions metered."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Any
@@ -55,16 +55,29 @@ def _read(dynamodb: Any, table: str, ids: Sequence[str]) -> dict[str, int]:
     return {item["pk"]["S"]: int(item["latency_ms"]["N"]) for item in items if "latency_ms" in item}
 
 
-def ages_ms(stack: Stack, since: datetime, until: datetime) -> dict[str, int]:
-    """The greatest iterator age of each lane that CloudWatch knows, in whole minutes."""
-    cloudwatch, found = stack.client("cloudwatch"), {}
+def ages_ms(
+    stack: Stack, since: datetime, within_s: float, sleep: Callable[[float], None] = time.sleep
+) -> dict[str, int]:
+    """The greatest iterator age of each lane since then, in whole minutes; waits, at most so long, until
+    CloudWatch knows of all lanes.
+    """
+    cloudwatch, deadline_s = stack.client("cloudwatch"), time.monotonic() + within_s
+    while True:
+        found = _ages_ms(cloudwatch, stack.outputs, since)
+        if len(found) == len(LANES) or time.monotonic() >= deadline_s:
+            return found
+        sleep(_LOOK_S)
+
+
+def _ages_ms(cloudwatch: Any, outputs: Mapping[str, str], since: datetime) -> dict[str, int]:
+    found = {}
     for lane, output in LANES.items():
         answer = cloudwatch.get_metric_statistics(
             Namespace="AWS/Lambda",
             MetricName="IteratorAge",
-            Dimensions=[{"Name": "FunctionName", "Value": stack.outputs[output]}],
+            Dimensions=[{"Name": "FunctionName", "Value": outputs[output]}],
             StartTime=since.replace(second=0, microsecond=0),
-            EndTime=until + timedelta(minutes=1),
+            EndTime=now() + timedelta(minutes=1),
             Period=60,
             Statistics=["Maximum"],
         )

@@ -195,7 +195,7 @@ def test_a_file_of_the_users_own_is_named_and_stays_as_it_is(client: Callable[[s
     found = Found(0)
     with Bucket(s3, name, dry_run=False) as bucket:
         listed = bucket.listed()
-        bucket.erase(Whom("customer", MINE, "customer_id", 0), listed, found, Quiet())
+        bucket.erase(Whom("customer", MINE, "customer_id", 0, MINE), listed, found, Quiet())
     assert [entry.key for entry in listed] == ["raw-data/a.csv.gz", "raw-data/b.csv.gz"]
     assert found.yours == ["raw-data/a.csv.gz: 1 rows"]
     assert [one.partition(":")[0] for one in found.unread] == ["raw-data/b.csv.gz"]

@@ -17,7 +17,7 @@ from streamscore.entity_keys import LOCAL_KEY
 from streamscore.event_files import write_events
 from streamscore.local import stack as stacks
 from streamscore.parity.served import API
-from tests import left_behind
+from tests import least_privilege, left_behind
 from tests.integration.commands import invoke
 
 MARK = "4539578763621486"
@@ -106,3 +106,17 @@ def test_nothing_holds_the_values_and_all_commands_take_them(
     receipt = json.loads(told("forget", "customer", customer, "--yes", "--json"))
     assert receipt["proved"] and receipt["passes"][0]["found"]["quarantine/"] == 1
     assert naming(running, kept) == set()
+    _reads_the_key_as_granted(running, monkeypatch)
+
+
+def _reads_the_key_as_granted(running: stacks.Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `HashedEntities=some`, exactly the functions that decode events may read the key, and do."""
+    monkeypatch.setattr(least_privilege, "ON_HERE", {*least_privilege.ON_HERE, "HashesEntities"})
+    ids = least_privilege.physical_ids(running.client("cloudformation"), running.name)
+    granted = least_privilege.grants(running.name, ids)
+    made = least_privilege.calls(running.state_dir / "emulator/calls.jsonl")
+    reads = "secretsmanager:GetSecretValue"
+    assert {call.caller for call in made if call.action == reads} == {
+        grant.function for grant in granted if grant.action == reads
+    }
+    assert least_privilege.not_granted(granted, made) == set()

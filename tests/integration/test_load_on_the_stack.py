@@ -23,7 +23,7 @@ def test_a_short_burst_is_decided_measured_and_paid() -> None:
     found = json.loads(result.stdout)
     assert (result.exit_code, found["undecided"], found["looked_up"]) == (0, 0, found["events"])
     assert 0 < found["events"] <= 72
-    assert found["seconds"] < 4
+    assert found["seconds"] < 10
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"] <= found["latency_ms"]["most"]
     assert set(found["iterator_age_ms"]) == {"features", "scoring"}
     assert found["metered_decisions"] >= found["events"]

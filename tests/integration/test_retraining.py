@@ -227,6 +227,12 @@ def test_a_dropped_file_leads_to_a_better_champion_that_is_taken_back_when_it_go
     [back, *_] = pointers.history(ssm, prefix)
     assert (back.version, back.back) == (world.champion, True)
     assert back.reason.startswith(f"{run}: prediction_rate from ")
+    alarm = names(world.stack, "ModelRolledBackAlarm")
+    described = world.client("cloudwatch").describe_alarms
+    poll_until(
+        lambda: [one["StateValue"] for one in described(AlarmNames=alarm)["MetricAlarms"]] == ["ALARM"],
+        "the alarm on rollbacks goes off",
+    )
     pointers.point(ssm, prefix, move.current, "a test: it was right")
 
 

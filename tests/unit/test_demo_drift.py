@@ -37,6 +37,7 @@ ACTED = Acted(
     back=Pointer(OLD, "", None, "1970-01-01T00:02:00Z", f"{RUN}: prediction_rate from 0.1 to 0.6", back=True),
     back_ms=121_000,
     ended={"outcome": "rolled_back"},
+    rang=True,
 )
 VERDICTS = (
     "FeaturesDrifted",
@@ -128,6 +129,7 @@ def test_an_alarm_that_did_not_end_by_the_new_model_is_told(changes: dict[str, A
         {"back": Pointer(OLD, "", None, "", f"{RUN}: promoted again")},
         {"ended": {"outcome": "promoted"}},
         {"ended": {}},
+        {"rang": False},
     ],
 )
 def test_a_model_that_the_run_did_not_take_back_is_told(changes: dict[str, Any]) -> None:

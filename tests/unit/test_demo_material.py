@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -114,9 +115,9 @@ def test_nothing_moves_that_is_past_already(
     assert out_of_the_future(spec, whole, now_ms) == -weeks * WEEK_MS
 
 
-def of_days(path: Path, days: int, labelled: str = "0") -> Material:
-    """An event a day at noon, the first five history."""
-    rows = (f"{n},2026-01-{n + 1:02}T12:00:00Z,c,1.00,{labelled}\n" for n in range(days))
+def of_days(path: Path, days: int, labels: Sequence[str] = "01") -> Material:
+    """An event a day at noon, the first five history; labels over and over."""
+    rows = (f"{n},2026-01-{n + 1:02}T12:00:00Z,c,1.00,{labels[n % len(labels)]}\n" for n in range(days))
     path.write_text("id,at,customer,amount,fraud\n" + "".join(rows))
     whole = backfill(parse(SPEC), path)
     return Material(path, whole, int(whole.time_ms[4]))
@@ -125,11 +126,13 @@ def of_days(path: Path, days: int, labelled: str = "0") -> Material:
 def test_labels_enough_are_known_a_week_after_so_many_live_events(tmp_path: Path) -> None:
     prepared = of_days(tmp_path / "e.csv", 25)
 
-    assert prepared.matured_after(1) == 8  # of the 6th of January on the 13th, before that day's event
+    assert prepared.matured_after(2) == 9  # of the 7th of January on the 14th, before that day's event
+    assert prepared.matured_after(1) == 9, "one is of one kind only"
     assert prepared.matured_after(10) == 17
     assert prepared.matured_after(11) is None  # two of twenty would be left
     assert prepared.matured_after(21) is None
-    assert of_days(tmp_path / "e.csv", 25, labelled="").matured_after(1) is None
+    for labels in ([""], "0", "1"):
+        assert of_days(tmp_path / "e.csv", 25, labels).matured_after(1) is None
 
 
 def test_a_spec_with_max_age_is_refused_before_anything_starts() -> None:

@@ -291,7 +291,7 @@ def test_the_price_is_that_of_reading_tables_and_objects_once() -> None:
     assert (usage.dynamodb_read_units, usage.s3_gets, usage.s3_puts) == (262_144 + 17, 2_001, 3)
     usd = 262_161 * 0.125e-6 + 2_001 * 0.0004e-3 + 3 * 0.005e-3
     assert extent.as_json()["usd_a_pass"] == pytest.approx(usd)
-    assert list(extent.lines())[1].startswith(f"price: ${usd:.4f} a pass, at least 2 passes: ${2 * usd:.4f}")
+    assert list(extent.lines())[1].startswith(f"price: ${usd:.6f} a pass, at least 2 passes: ${2 * usd:.6f}")
 
 
 def passed(began_ms: int, *arrived_ms: int, place: str = STATE) -> Found:
