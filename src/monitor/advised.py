@@ -11,8 +11,8 @@ TOLD = 3
 
 
 def named(store: Store, reason: Reason, now_s: float) -> Reason:
-    """An alarm's reason with what advises retraining in the hour before, or drifted at least; another reason,
-    and where nothing did, as it is.
+    """An alarm's reason with what advises retraining in the hour before, or drifted at least; any other
+    reason, and where nothing did, as it is.
     """
     changes = _changes(store, now_s) if reason.kind == ALARM else ""
     return reason._replace(text=f"{reason.text}: {changes}") if changes else reason
