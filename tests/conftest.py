@@ -19,6 +19,11 @@ profiles.register()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are known by their places: gzip writes the time into some, and workers must name tests alike."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulators.Emulator]:
     """A bare emulator with our mends, shared by the session: name your tables and streams uniquely."""
