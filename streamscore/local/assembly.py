@@ -15,6 +15,7 @@ from streamscore.local.code import copy_code
 from streamscore.local.deploy import Clients, Deployed, deploy
 from streamscore.local.emf import MetricPublisher
 from streamscore.local.emulator import Emulator
+from streamscore.local.folder import Options
 from streamscore.local.function_process import Outcome, Site
 from streamscore.local.http_api import (
     NOT_FOUND,
@@ -34,21 +35,6 @@ from streamscore.local.runtime_host import PayloadTooLargeError, RuntimeHost, Th
 from streamscore.local.streams import Stream, open_stream
 from streamscore.local.template import read_template
 from streamscore.publication import publish_shipped_policy, publish_spec
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a stack is made of. Paths are absolute."""
-
-    state_dir: str
-    name: str
-    template: str
-    code: str
-    spec: str | None
-    port: int
-    shards: int = 1
-    pace: str = "local"
-    window_s: int | None = None
 
 
 @dataclass(frozen=True)

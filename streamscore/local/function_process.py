@@ -15,14 +15,13 @@ from pathlib import Path
 import psutil
 
 from streamscore.local import processes
+from streamscore.local.folder import DAEMON
 from streamscore.local.function_log import FunctionLog
 from streamscore.local.runtime_api import Answer, Event, Exited, InitFailed, Message, Ready, RuntimeApi
 
 # Lambda allows 10 s and then starts over inside the invocation; a busy laptop gets more time instead.
 INIT_WITHIN_S = 30.0
 _MEMORY_CHECK_S = 0.05
-DAEMON = "AWS_XRAY_DAEMON_ADDRESS"
-"""Where it is set, an X-Ray daemon listens: functions are told of it, and every invocation is sampled."""
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,8 @@ from typing import Any
 
 from common.errors import InvalidInputError, StreamscoreError
 from streamscore.local import clients, processes
-from streamscore.local.assembly import Options
-from streamscore.local.function_process import DAEMON
+from streamscore.local.folder import DAEMON, ERROR_FILE, LOCK_FILE, PROCESSES_FILE, STACK_FILE, Options
 from streamscore.local.processes import ProcessIdentity
-from streamscore.local.supervisor import ERROR_FILE, LOCK_FILE, PROCESSES_FILE, STACK_FILE
 
 NAME = "streamscore-local"
 UP_WITHIN_S = 180.0  # a second or two, but for a machine with far too much to do

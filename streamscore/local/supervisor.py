@@ -17,13 +17,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from common.errors import StreamscoreError
-from streamscore.local.assembly import Assembly, Options, assemble
+from streamscore.local.assembly import Assembly, assemble
 from streamscore.local.emulator import REGION, Emulator
+from streamscore.local.folder import ERROR_FILE, LOCK_FILE, PROCESSES_FILE, STACK_FILE, Options
 from streamscore.local.processes import ProcessIdentity
 
 log = logging.getLogger(__name__)
-
-STACK_FILE, ERROR_FILE, LOCK_FILE, PROCESSES_FILE = "stack.json", "error.txt", "lock", "processes.json"
 
 
 def main(options: Options) -> int:

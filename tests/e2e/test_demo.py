@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from streamscore.local import stack as stacks
-from streamscore.local.function_process import DAEMON
+from streamscore.local.folder import DAEMON
 from tests import least_privilege, left_behind, xray_daemon
 from tests.exercised import BROKEN, CANARIES, exercise
 from tests.integration.commands import invoke
