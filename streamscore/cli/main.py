@@ -37,17 +37,30 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command; one of our own errors is one line on stderr and exit code 2."""
+    """Run the command; one of our own errors is one line on stderr and exit code 2, an interruption 130."""
     try:
         cli.main(standalone_mode=False)
     except StreamscoreError as error:
         click.echo(f"streamscore: {error}", err=True)
         sys.exit(2)
     except click.exceptions.Abort:
-        click.echo("streamscore: interrupted", err=True)
-        sys.exit(130)
+        _say_interrupted()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
+    except BaseException as error:
+        if not _polars_was_interrupted(error):
+            raise
+        _say_interrupted()
+
+
+def _say_interrupted() -> None:
+    click.echo("streamscore: interrupted", err=True)
+    sys.exit(130)
+
+
+def _polars_was_interrupted(error: BaseException) -> bool:
+    """A signal that comes while polars asks Python for something is a panic there, and names the interrupt."""
+    return type(error).__name__ == "PanicException" and KeyboardInterrupt.__name__ in str(error)
