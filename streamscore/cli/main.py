@@ -62,5 +62,5 @@ def _say_interrupted() -> None:
 
 
 def _polars_was_interrupted(error: BaseException) -> bool:
-    """A signal that comes while polars asks Python for something is a panic there, and names the interrupt."""
+    """A signal that comes while polars asks Python for something is a panic there; it names it."""
     return type(error).__name__ == "PanicException" and KeyboardInterrupt.__name__ in str(error)
