@@ -36,12 +36,17 @@ def key_of_environment(spec: Spec, environ: Mapping[str, str] = os.environ) -> b
     return key_of(environ[VARIABLE])
 
 
-def kept_id(stack: Stack, spec: Spec, entity: str, value: str) -> str:
-    """The id that the stack keeps a value under; InvalidInputError if the spec has no such entity."""
+def place_of(spec: Spec, entity: str) -> int:
+    """Its place among the spec's entities; InvalidInputError if the spec has no such entity."""
     names = [known.name for known in spec.entities]
     if entity not in names:
         raise InvalidInputError(f"{entity}: not an entity of the stack's spec; it has {', '.join(names)}")
-    place = names.index(entity)
+    return names.index(entity)
+
+
+def kept_id(stack: Stack, spec: Spec, entity: str, value: str) -> str:
+    """The id that the stack keeps a value under; InvalidInputError if the spec has no such entity."""
+    place = place_of(spec, entity)
     if not spec.entities[place].hash:
         return value
     return EntityIds(spec, key_of_stack(stack, spec)).id(place, value)

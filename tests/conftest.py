@@ -82,3 +82,12 @@ def stack(shared_stack: stacks.Stack) -> Iterator[stacks.Stack]:
     yield shared_stack
     shared_stack.stop()
     emptied.clear(shared_stack, objects, parameters)
+
+
+@pytest.fixture
+def polling(stack: stacks.Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The stack's mappings poll, and commands find it."""
+    monkeypatch.chdir(stack.state_dir.parent)
+    stack.start()
+    yield
+    stack.stop()

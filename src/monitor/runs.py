@@ -14,12 +14,14 @@ from monitor.requests import Reason
 
 PK = "retraining"
 KEEP_S = 30 * 86_400
+FOLDER = "retrain/"
+"""Of the data bucket: what runs found."""
 _LOCK = "lock"
 
 
 def object_key(run: str, name: str) -> str:
     """Where in the data bucket a run keeps what it found."""
-    return f"retrain/{run}/{name}"
+    return f"{FOLDER}{run}/{name}"
 
 
 def token_sk(run: str) -> str:

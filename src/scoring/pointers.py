@@ -72,6 +72,10 @@ def model_key(version: str) -> str:
     return f"models/{version}/{MODEL_FILE}"
 
 
+POLICIES = "policies/"
+"""The data bucket's folder of policies' texts."""
+
+
 def policy_key(version: str) -> str:
     """Where a policy's text lies in the data bucket."""
-    return f"policies/{version}.toml"
+    return f"{POLICIES}{version}.toml"

@@ -14,6 +14,9 @@ def entity_key(spec: Spec, secrets: Callable[[], Any], secret: str) -> bytes | N
     ServiceError if it may not be read: the stack's parameter HashedEntities grants it. Nothing is decided
     without it, for an entity would have two histories.
     """
-    if not hashes_entities(spec):
-        return None
-    return key_of(str(secrets().get_secret_value(SecretId=secret)["SecretString"]))
+    return read_key(secrets(), secret) if hashes_entities(spec) else None
+
+
+def read_key(secrets: Any, secret: str) -> bytes:
+    """The key, by the secret's name; `secrets` is the client."""
+    return key_of(str(secrets.get_secret_value(SecretId=secret)["SecretString"]))

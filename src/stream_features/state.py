@@ -192,6 +192,10 @@ def shard_number(shard_id: str) -> int:
     return int.from_bytes(digest) | 1 << 63
 
 
+NO_SHARD = -1
+"""For whoever reads an item apart from any batch: every watermark is another shard's."""
+
+
 def decode_item(stored: Stored, shard: int) -> Item:
     """The item as a batch of `shard` sees it. InvalidInputError for an unknown version or other bytes."""
     if not stored.v:

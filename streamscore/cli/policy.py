@@ -65,7 +65,7 @@ def publish(
     """Let FILE decide, and show what that changes. Functions follow within a minute."""
     text, policy = _read(file, spec_path)
     stack = target(stage, yes)
-    place = _place(stack)
+    place = Place.of(stack)
     differing = _changes(place, policy)
     version, _ = published.publish(place, text, str(file))
     moved = pointers.point(place.ssm, place.prefix, version, reason, POLICY)
@@ -85,7 +85,7 @@ def force(decision: str, reason: str, as_json: bool, stage: str | None, yes: boo
     What would have fired is still recorded, after the rule `force`. `rollback` ends it.
     """
     stack = target(stage, yes)
-    place = _place(stack)
+    place = Place.of(stack)
     text, is_forced = _to_force(place)
     version, policy = published.publish(place, published.forced(text, decision), "the forced policy")
     differing = _changes(place, policy)
@@ -101,7 +101,7 @@ def force(decision: str, reason: str, as_json: bool, stage: str | None, yes: boo
 def rollback(reason: str, as_json: bool, stage: str | None, yes: bool) -> None:
     """Return to the policy before, which ends a `force` too. Twice goes two back."""
     stack = target(stage, yes)
-    place = _place(stack)
+    place = Place.of(stack)
     before = _parsed(place)
     moved = pointers.back(place.ssm, place.prefix, reason, POLICY)
     after = _parsed(place)
@@ -114,7 +114,7 @@ def rollback(reason: str, as_json: bool, stage: str | None, yes: bool) -> None:
 def show(as_json: bool, stage: str | None, yes: bool) -> None:
     """Print the policy in use, since when and why."""
     stack = target(stage, yes)
-    found = published.in_use(_place(stack))
+    found = published.in_use(Place.of(stack))
     policy = policy_file.parse(found.text)
     if as_json:
         click.echo(json.dumps(_as_json(found, policy)))
@@ -136,11 +136,6 @@ def _read(file: Path, spec_path: Path | None) -> tuple[str, Policy]:
     policy = policy_file.parse(text, str(file))
     rules.check(policy, read_spec(spec_path))
     return text, policy
-
-
-def _place(stack: TargetStack) -> Place:
-    outputs = stack.outputs
-    return Place(stack.client("s3"), stack.client("ssm"), outputs["DataBucketName"], outputs["PointerPrefix"])
 
 
 def _parsed(place: Place) -> Policy | None:

@@ -228,10 +228,7 @@ def _flowing(stack: Stack, spec: Spec, coming: Coming, acted: Acted) -> Iterator
 
 
 def _publish(stack: Stack) -> None:
-    outputs = stack.outputs
-    place = published.Place(
-        stack.client("s3"), stack.client("ssm"), outputs["DataBucketName"], outputs["PointerPrefix"]
-    )
+    place = published.Place.of(stack)
     version, _ = published.publish(place, IN_A_HURRY, "the demo's policy")
     pointers.point(place.ssm, place.prefix, version, "demo: what takes days takes seconds", POLICY)
 

@@ -39,6 +39,7 @@ WINDOW = timedelta(minutes=5)
 def gather(stack: Stack, spec: Spec, prepared: Material, lived: Lived, acted: Acted | None = None) -> Summary:
     """Everything there is to say after a replay that is worked off."""
     recorded = list(decisions_log(stack))
+    reasons = _reasons(stack, acted) if acted else []
     decided = {one.id: contents.decided_of(one) for one in recorded}
     vectors = served_vectors(spec, prepared, decided)
     summary = numbers(stack, decided, lived.began)
@@ -49,12 +50,12 @@ def gather(stack: Stack, spec: Spec, prepared: Material, lived: Lived, acted: Ac
             checks.state_equals_backfill(_expected_states(prepared), contents.state_blobs(stack, spec)),
             checks.vectors_equal_backfill(vectors),
             *_life_checks(stack, recorded, lived),
-            *(_drift_checks(stack, recorded, acted) if acted else ()),
+            *(_drift_checks(recorded, acted, reasons) if acted else ()),
         ),
         events={"of history": prepared.history, "live": lived.sent.events, "labels": lived.sent.labels},
         parity=tuple(checks.parity_by_feature(vectors)),
         life=_life(recorded, lived),
-        unattended=claims.unattended(acted, _why(stack, acted)) if acted else None,
+        unattended=claims.unattended(acted, [reason["text"] for reason in reasons]) if acted else None,
     )
 
 
@@ -92,9 +93,11 @@ def _life_checks(stack: Stack, recorded: Sequence[Stored], lived: Lived) -> tupl
     )
 
 
-def _drift_checks(stack: Stack, recorded: Sequence[Stored], acted: Acted) -> tuple[Check, ...]:
+def _drift_checks(
+    recorded: Sequence[Stored], acted: Acted, reasons: Sequence[Mapping[str, str]]
+) -> tuple[Check, ...]:
     return (
-        claims.promoted_by_itself(acted, [reason["kind"] for reason in _reasons(stack, acted)]),
+        claims.promoted_by_itself(acted, [reason["kind"] for reason in reasons]),
         claims.alarm_over(acted),
         claims.rolled_back_by_itself(acted),
         checks.swapped_while_events_flowed(
@@ -104,10 +107,6 @@ def _drift_checks(stack: Stack, recorded: Sequence[Stored], acted: Acted) -> tup
         ),
         claims.flowed(acted, [one.decision.scored_at_ms for one in recorded]),
     )
-
-
-def _why(stack: Stack, acted: Acted) -> list[str]:
-    return [reason["text"] for reason in _reasons(stack, acted)]
 
 
 def _reasons(stack: Stack, acted: Acted) -> list[dict[str, str]]:

@@ -131,7 +131,8 @@ def _prepare(options: Options, steps: Steps) -> Material:
     if options.events is None:
         with steps("Simulate transactions"):
             coming = material.simulate(options.simulated, path, datetime.now(UTC).date())
-            write_events(coming, options.folder / COMING)
+            if options.drift:
+                write_events(coming, options.folder / COMING)
     whole = _backfill(options.spec, path, steps)
     shift_ms = material.out_of_the_future(options.spec, whole, int(time() * 1000))
     if shift_ms:

@@ -21,4 +21,4 @@ class Steps:
         start_s = monotonic()
         with self.progress.step(name, unit) as step:
             yield step
-        self.seconds[name.strip()] = round(monotonic() - start_s, 3)
+        self.seconds[name] = round(monotonic() - start_s, 3)

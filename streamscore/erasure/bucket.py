@@ -16,6 +16,8 @@ from typing import IO, Any, NamedTuple
 
 from common.errors import InvalidInputError, ServiceError, TransientError
 from monitor.requests import FILES, RAW
+from monitor.runs import FOLDER as RETRAINED
+from scoring.pointers import POLICIES
 from streamscore.decided.exports import PREFIX as EXPORTS
 from streamscore.erasure import objects, tables
 from streamscore.erasure.found import Found
@@ -28,7 +30,6 @@ from streamscore.retraining.place import CHECKED
 from streamscore.room_client import RoomClient
 
 AT_ONCE = 16
-POLICIES, RETRAINED = "policies/", "retrain/"
 _TRIES = 3
 
 

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from common.keyed_hash import hashed_id, key_of
+from common.keyed_hash import hashed_id
+from stream_features.entity_key import read_key
 from streamscore.decided.decisions_log import Stack
+from streamscore.entity_keys import SECRET
 from streamscore.erasure.bucket import Bucket
 from streamscore.erasure.found import QUEUE, Found
 from streamscore.erasure.items import Items
@@ -99,8 +101,8 @@ class Erasure:
         return receipt
 
     def _value_hash(self) -> str:
-        secret = self._clients["secretsmanager"].get_secret_value(SecretId=self._outputs["LogKeySecretArn"])
-        return hashed_id(key_of(secret["SecretString"]), self._whom.value).removeprefix("~")
+        key = read_key(self._clients["secretsmanager"], self._outputs[SECRET])
+        return hashed_id(key, self._whom.value).removeprefix("~")
 
     def _table_bytes(self, output: str) -> int:
         told = self._clients["dynamodb"].describe_table(TableName=self._outputs[output])

@@ -8,14 +8,13 @@ from typing import Any
 
 from common.errors import ServiceError
 from common.pricing import consumed_units
-from stream_features.state import Stored, decode_item
+from stream_features.state import NO_SHARD, Stored, decode_item
 from streamscore.erasure.found import DECISIONS, ROWS, STATE, Found
 from streamscore.erasure.objects import without_rows
 from streamscore.erasure.whom import Whom
 from streamscore.progress import Step
 
 AT_ONCE = 8
-_NO_SHARD = -1  # every watermark is another shard's
 _OF_STATE = {"ProjectionExpression": "pk, v, w, s", "ConsistentRead": True}
 
 
@@ -109,5 +108,5 @@ _LONG_AGO = {"N": "0"}
 def _arrived_ms(item: dict[str, Any]) -> int:
     """When the newest record that the item has seen arrived; 0 of one that was only loaded."""
     stored = Stored(int(item["v"]["N"]), bytes(item["w"]["B"]), bytes(item["s"]["B"]))
-    marks = decode_item(stored, _NO_SHARD).other_marks
+    marks = decode_item(stored, NO_SHARD).other_marks
     return max((mark.arrival_s * 1000 for mark in marks), default=0)

@@ -13,6 +13,7 @@ from stream_features import values
 from stream_features.sharing import sub_keys
 from stream_features.spec_model import Spec
 from stream_features.state import item_key
+from streamscore.entity_keys import place_of
 
 _object = msgspec.json.Decoder(dict[str, Raw])
 _MASK = b"*"
@@ -82,12 +83,9 @@ def whom(spec: Spec, entity: str, value: str, sent: str | None = None) -> Whom:
     """The entity with what is kept of its value and, if that is a hash, what was sent. InvalidInputError if
     the spec has no such entity, or none could have such a value.
     """
-    names = [known.name for known in spec.entities]
-    if entity not in names:
-        raise InvalidInputError(f"{entity}: not an entity of the stack's spec; it has {', '.join(names)}")
+    place = place_of(spec, entity)
     if not 0 < len(value.encode()) <= values.MAX_TEXT_BYTES:
         raise InvalidInputError(f"the value has to have 1 to {values.MAX_TEXT_BYTES} bytes, as every id has")
-    place = names.index(entity)
     return Whom(entity, value, spec.entities[place].field, place, value if sent is None else sent)
 
 

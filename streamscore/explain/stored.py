@@ -8,14 +8,12 @@ from stream_features.columns import NULL
 from stream_features.layout import Column, Layout, Measure, layouts, source_field
 from stream_features.sharing import united
 from stream_features.spec_model import Spec
-from stream_features.state import Mark, Stored, decode_item
+from stream_features.state import NO_SHARD, Mark, Stored, decode_item
 from stream_features.states import NEVER
 from stream_features.tiles import DAILY_FROM_MS, DAY_MS, FINE_MS, HOUR_MS, HOURLY_FROM_MS, rounded_down
 from stream_features.verdict import ID_BYTES, LABEL_BYTES
 from streamscore.explain.found import Explained, HeadEvent, Tile, Value, Watermark
 from streamscore.explain.parts import AsOf, in_units
-
-NO_SHARD = -1  # every watermark is another shard's
 
 
 def explain(spec: Spec, entity: str, value: str, stored: Sequence[Stored], now_ms: int) -> Explained:

@@ -17,7 +17,7 @@ from stream_features.columns import Ints
 from stream_features.layout import layouts
 from stream_features.sharing import united
 from stream_features.spec_model import Spec, from_json
-from stream_features.state import Stored, decode_item
+from stream_features.state import NO_SHARD, Stored, decode_item
 from stream_features.store import read_items
 from streamscore.decided.decisions_log import Stack, decisions_log
 from streamscore.decided.stored import Decided
@@ -27,7 +27,6 @@ PATIENCE_S = 60
 API = "ScoringApiAliasArn"
 """The output that names the function to ask."""
 _GET = {"http": {"method": "GET"}}
-NO_SHARD = -1  # every watermark is another shard's
 
 
 class Served(NamedTuple):

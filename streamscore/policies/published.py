@@ -9,6 +9,7 @@ from scoring import policy_file
 from scoring.bundle import sha256
 from scoring.pointers import NOTHING, POLICY, Pointer, Version, policy_key
 from scoring.policy import Policy
+from streamscore.decided.decisions_log import Stack
 from streamscore.training import pointers
 from streamscore.training.bundles import fetch
 
@@ -23,6 +24,14 @@ class Place(NamedTuple):
     ssm: Any
     bucket: str
     prefix: str
+
+    @classmethod
+    def of(cls, stack: Stack) -> "Place":
+        """A stack's own, by its outputs."""
+        outputs = stack.outputs
+        return cls(
+            stack.client("s3"), stack.client("ssm"), outputs["DataBucketName"], outputs["PointerPrefix"]
+        )
 
 
 class InUse(NamedTuple):

@@ -135,8 +135,4 @@ def champion(stack: Stack) -> Pointer | None:
 
 def policy(stack: Stack) -> Policy:
     """The policy in use."""
-    outputs = stack.outputs
-    place = Place(
-        stack.client("s3"), stack.client("ssm"), outputs["DataBucketName"], outputs["PointerPrefix"]
-    )
-    return policy_file.parse(in_use(place).text, "the policy in use")
+    return policy_file.parse(in_use(Place.of(stack)).text, "the policy in use")

@@ -1,20 +1,12 @@
 """`streamscore load` on the whole stack: what it puts is decided, and it ends by itself."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from streamscore.local import stack as stacks
 from tests.integration.commands import invoke
 
-
-@pytest.fixture(autouse=True)
-def polling(stack: stacks.Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(stack.state_dir.parent)
-    stack.start()
-    yield
-    stack.stop()
+pytestmark = pytest.mark.usefixtures("polling")
 
 
 def test_a_short_burst_is_decided_measured_and_paid() -> None:

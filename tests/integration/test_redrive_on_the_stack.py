@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,12 +21,7 @@ DAY_MS = 86_400_000
 SHARD = "shardId-000000000000"
 
 
-@pytest.fixture(autouse=True)
-def polling(stack: stacks.Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(stack.state_dir.parent)
-    stack.start()
-    yield
-    stack.stop()
+pytestmark = pytest.mark.usefixtures("polling")
 
 
 def now_ms() -> int:
