@@ -258,12 +258,12 @@ def _of_values(spec: Spec, feature: Feature, event: Event, history: History, app
 
     end = history.events.edge_ms(event.time_ms, 0)
     first = history.events.edge_ms(event.time_ms, feature.window_ms)
-    points = [p for p in history.events.points if value(p.event) is not None]
-    last = {value(p.event): p for p in points}  # of a value's tiled events only the last of all is known
-    points = [p for p in points if not p.tiled or last[value(p.event)] is p]
-    points = [p for p in points if p.known_ms(history.clock_ms) < end]
-    recent = list(dict.fromkeys(value(p.event) for p in reversed(points)))[:REMEMBERED_VALUES]
-    inside = {value(p.event) for p in points if p.known_ms(history.clock_ms) >= first}
+    known = [(p, v) for p in history.events.points if (v := value(p.event)) is not None]
+    last = {v: p for p, v in known}  # of a value's tiled events only the last of all is known
+    known = [(p, v) for p, v in known if not p.tiled or last[v] is p]
+    known = [(p, v) for p, v in known if p.known_ms(history.clock_ms) < end]
+    recent = list(dict.fromkeys(v for _, v in reversed(known)))[:REMEMBERED_VALUES]
+    inside = {v for p, v in known if p.known_ms(history.clock_ms) >= first}
     own = value(event) if applies else None
     if feature.op == "is_new":
         return math.nan if own is None else float(own not in inside or own not in recent)

@@ -2,7 +2,7 @@
 
 A handler is decorated and one line; the room's code below it counts what happened and meters what it used:
 
-    from common.telemetry import count, hashed, logger, measure, meter, observed
+    from common.telemetry import count, logger, measure, meter, observed
 
     @observed
     def handler(event, context):
@@ -12,7 +12,7 @@ A handler is decorated and one line; the room's code below it counts what happen
     measure("DecisionLatency", latencies_ms)         # many values of one metric
     note(model_version=version)                      # a log property beside the metrics, never a dimension
     meter().dynamodb_write(response)                 # what a call consumed; see common/meter.py
-    logger().info("batch applied", extra={"entity": hashed("4111…")})
+    logger().info("batch applied", extra={"rows": 500})
     follow([event.trace for event in events])        # whose work this is; steps of it: common/tracing.py
 
 Powertools' Logger and Metrics only: importing its tracer costs 200 ms of every cold start even when disabled.
@@ -21,12 +21,10 @@ invocation's own thread; `meter()` may be used from any.
 """
 
 import functools
-import hashlib
 import itertools
 import json
 import math
 import os
-import secrets
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -35,15 +33,12 @@ from typing import IO, Any, cast
 from aws_lambda_powertools import Logger, Metrics
 
 from common import pricing, traceparent, tracing
-from common.aws import client
-from common.errors import StreamscoreError
 from common.meter import Meter
 from common.metrics import BY_NAME
 
 _PLATFORM_LOG_BYTES = 400  # START, END and REPORT lines of one invocation
 _METRIC_LOG_BYTES = 60  # one metric of an EMF line: its definition and its name
 _VALUES_A_LINE = 100
-_HASH_BYTES = 8
 _MOST_TRACES = 100  # in one invocation's log line: 3 KB
 _TRACES_A_WARNING = 10
 
@@ -64,7 +59,7 @@ _stdout = _CountedStdout()
 
 @functools.cache
 def logger() -> Logger:
-    """The process's JSON logger. Never give it an entity's value but `hashed(value)`; never a raw event."""
+    """The process's JSON logger. Never give it an entity's value, nor a raw event."""
     log = Logger(service=_service(), stream=cast(IO[str], _stdout), use_rfc3339=True, utc=True)
     log.append_keys(stage=_stage())
     return log
@@ -125,15 +120,6 @@ def follow(traces: Iterable[str | None]) -> None:
 def some_traces(traces: Iterable[str | None]) -> list[str]:
     """For a log line about rows: whose they are, so far as producers said; as written, the first few."""
     return list(itertools.islice((trace for trace in traces if trace), _TRACES_A_WARNING))
-
-
-def hashed(value: str) -> str:
-    """A keyed hash of an entity's value, 16 hex digits: the same all over a stack, useless outside.
-
-    The key is `LOG_KEY`, else the Secrets Manager secret named by `LOG_KEY_SECRET`, fetched at the first use.
-    If neither can be had, a key of this process: hashes then compare only within it, and nothing is revealed.
-    """
-    return hashlib.blake2b(value.encode(), key=_log_key(), digest_size=_HASH_BYTES).hexdigest()
 
 
 _of_init = Meter()
@@ -241,21 +227,6 @@ def _ms_since_process_start() -> float:
     except OSError:
         return 0.0
     return max(0.0, (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")) * 1000)
-
-
-@functools.cache
-def _log_key() -> bytes:
-    key = os.environ.get("LOG_KEY") or _secret(os.environ.get("LOG_KEY_SECRET"))
-    return hashlib.blake2b(key.encode(), digest_size=32).digest() if key else secrets.token_bytes(32)
-
-
-def _secret(name: str | None) -> str | None:
-    if not name:
-        return None
-    try:
-        return str(client("secretsmanager", attempts=3).get_secret_value(SecretId=name)["SecretString"])
-    except StreamscoreError:
-        return None
 
 
 def _service() -> str:

@@ -19,7 +19,7 @@ def named(store: Store, reason: Reason, now_s: float) -> Reason:
 
 
 def _changes(store: Store, now_s: float) -> str:
-    """Worst first: `amount psi from 52.1 to 78.2`."""
+    """Worst first: `amount psi 0.412, from 52.1 to 78.2`, the words of `DriftFound`."""
     try:
         seen = watched(store, iso(now_s - HOUR_S), iso(now_s))
     except StreamscoreError as error:  # a reason counts, named or not
@@ -28,5 +28,6 @@ def _changes(store: Store, now_s: float) -> str:
     verdict = seen.champion.looked.verdict if seen else None
     findings = (verdict.advising or verdict.findings) if verdict else ()
     return "; ".join(
-        f"{one.name} {one.kind} from {one.baseline:.4g} to {one.now:.4g}" for one in findings[:TOLD]
+        f"{one.name} {one.kind} {one.value:.3g}, from {one.baseline:.4g} to {one.now:.4g}"
+        for one in findings[:TOLD]
     )
