@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import InvalidInputError
-from stream_features import recall
+from stream_features import any_order, looking_back, queries, recall
 from stream_features.events import Event, Label, label_hash
 from stream_features.kernel import Columns, Group, fold
 from stream_features.spec_model import Entity, EventSpec, Feature, Field, Spec
@@ -239,25 +239,33 @@ def test_distinct_values_beyond_128_are_not_told_apart():
     assert Folding(of).fold([*records, *again])[-3:, 1].tolist() == [0, 0, 1]
 
 
-CROWD = 300  # of them some 155 values, which is more than are known
-
-
-@settings(max_examples=examples(3))
-@given(seed=st.integers(0, 2**32), batch=st.integers(1, CROWD))
-def test_crowds_of_values_are_the_same_in_any_batching(seed, batch):
-    features = tuple(made(op=op, of="n", window_ms=w) for op in ("distinct", "is_new") for w in (HOUR, DAY))
-    of = spec(20, features)
-    random = np.random.default_rng(seed)
-    values = random.integers(0, 200, CROWD).tolist()
+def assert_a_crowd_is_the_same_in_any_batching(seed, size: int, kinds: int, batch: int, windows) -> None:
+    features = tuple(made(op=op, of="n", window_ms=w) for op in ("distinct", "is_new") for w in windows)
+    of = spec(5, features)
+    values = np.random.default_rng(seed).integers(0, kinds, size).tolist()
     records = [
         Event("", 0, T0 + 60_000 * n, 0, None, ("a", "x"), (0, v, None), ()) for n, v in enumerate(values)
     ]
     whole, parts = Folding(of), Folding(of)
     found = whole.fold(records)
-    again = [parts.fold(records[at : at + batch]) for at in range(0, CROWD, batch)]
+    again = [parts.fold(records[at : at + batch]) for at in range(0, size, batch)]
     assert_same(np.concatenate(again), found, of)
     assert whole.blobs == parts.blobs
     assert_same(found, expected(of, records), of)
+
+
+@settings(max_examples=3)  # a crowd of this size takes the oracle long; smaller ones are tried by night
+@given(seed=st.integers(0, 2**32), batch=st.integers(1, 300))
+def test_crowds_of_values_are_the_same_in_any_batching(seed, batch):
+    assert_a_crowd_is_the_same_in_any_batching(seed, 300, 200, batch, (HOUR, DAY))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), kinds=st.integers(6, 30), batch=st.integers(1, 40))
+def test_crowds_beyond_a_memory_of_few_are_the_same_in_any_batching(monkeypatch, seed, kinds, batch):
+    for module in (any_order, looking_back, queries, recall, oracle):
+        monkeypatch.setattr(module, "REMEMBERED_VALUES", 8)
+    assert_a_crowd_is_the_same_in_any_batching(seed, 40, kinds, batch, (10 * MINUTE, DAY))
 
 
 @pytest.mark.parametrize("long", [0, 2**17])
