@@ -44,6 +44,10 @@ OTHER_RUNS = {
     ): "a bus that does not answer: tests/integration/test_scoring_bus.py",
     (
         "ScoringFunction",
+        "sqs:ReceiveMessage",
+    ): "a process that is a minute old: tests/integration/test_scoring_bus.py",
+    (
+        "ScoringFunction",
         "sqs:DeleteMessage",
     ): "a bus that answers again: tests/integration/test_scoring_bus.py",
     (
