@@ -63,7 +63,7 @@ class Bins:
         known = values[~np.isnan(values)]
         apart = np.clip((known - self.centre) / self.spread, -_MOMENT_LIMIT, _MOMENT_LIMIT)
         steps = np.rint(apart * MOMENT_STEPS).astype(np.int64)
-        squares = apart * apart  # numpy's fourth power differs between processors, products do not
+        squares = apart * apart  # numpy's fourth power may differ between processors, products do not
         fourths = np.rint(squares * squares * FOURTH_STEPS).astype(np.int64)
         return np.array([steps.sum(), (steps * steps).sum(), fourths.sum()], dtype=np.int64)
 
