@@ -69,7 +69,7 @@ OTHER_RUNS = {
     (JOBS, "dynamodb:DescribeTable"): "the same",
     (JOBS, "dynamodb:ExportTableToPointInTime"): "the same",
 }
-"""What only a run with a fault, drift or a deployment needs, and the test that has it."""
+"""What only a run with a fault, drift or a deployment needs, or a longer one, and the test that has it."""
 RETRAINING = {"RetrainFunction", JOBS}
 """What a demo does not run, and tests/integration/test_retraining.py does."""
 ON_HERE = {"MakesStream", "Retrains"}

@@ -19,7 +19,7 @@ def named(store: Store, reason: Reason, now_s: float) -> Reason:
 
 
 def _changes(store: Store, now_s: float) -> str:
-    """Worst first: `amount psi 0.412, from 52.1 to 78.2`, the words of `DriftFound`."""
+    """Worst first: `amount psi 0.412, from 52.1 to 78.2`."""
     try:
         seen = watched(store, iso(now_s - HOUR_S), iso(now_s))
     except StreamscoreError as error:  # a reason counts, named or not

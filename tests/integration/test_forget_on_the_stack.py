@@ -6,7 +6,7 @@ import io
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -29,14 +29,6 @@ from tests.unit.transformed_template import of_type
 MINE, OTHER, SHOP = "forget-c-4711", "forget-c-4712", "forget-t-1"
 TRAINED, POLICY = "retrain/forget/training/features.parquet", "policies/forget.toml"
 TABLE_ROWS = pl.DataFrame({"customer_id": [MINE, OTHER], "n": [1, 2]})
-
-
-@pytest.fixture
-def polling(stack: stacks.Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(stack.state_dir.parent)
-    stack.start()
-    yield
-    stack.stop()
 
 
 def record(id_: str, customer: str) -> bytes:

@@ -239,25 +239,29 @@ def test_distinct_values_beyond_128_are_not_told_apart():
     assert Folding(of).fold([*records, *again])[-3:, 1].tolist() == [0, 0, 1]
 
 
-def assert_a_crowd_is_the_same_in_any_batching(seed, size: int, kinds: int, batch: int, windows) -> None:
-    features = tuple(made(op=op, of="n", window_ms=w) for op in ("distinct", "is_new") for w in windows)
-    of = spec(5, features)
-    values = np.random.default_rng(seed).integers(0, kinds, size).tolist()
+def crowded(exact: int, *windows: int) -> Spec:
+    return spec(
+        exact, tuple(made(op=op, of="n", window_ms=w) for op in ("distinct", "is_new") for w in windows)
+    )
+
+
+def assert_a_crowd_is_the_same_in_any_batching(of: Spec, values: list[int], batch: int) -> None:
     records = [
         Event("", 0, T0 + 60_000 * n, 0, None, ("a", "x"), (0, v, None), ()) for n, v in enumerate(values)
     ]
     whole, parts = Folding(of), Folding(of)
     found = whole.fold(records)
-    again = [parts.fold(records[at : at + batch]) for at in range(0, size, batch)]
+    again = [parts.fold(records[at : at + batch]) for at in range(0, len(values), batch)]
     assert_same(np.concatenate(again), found, of)
     assert whole.blobs == parts.blobs
     assert_same(found, expected(of, records), of)
 
 
-@settings(max_examples=3)  # a crowd of this size takes the oracle long; smaller ones are tried by night
-@given(seed=st.integers(0, 2**32), batch=st.integers(1, 300))
+@settings(max_examples=examples(3, 100))  # each takes the oracle long: the night's many are of smaller crowds
+@given(seed=st.integers(0, 2**32), batch=st.integers(1, 400))
 def test_crowds_of_values_are_the_same_in_any_batching(seed, batch):
-    assert_a_crowd_is_the_same_in_any_batching(seed, 300, 200, batch, (HOUR, DAY))
+    values = np.random.default_rng(seed).integers(0, 200, 400).tolist()
+    assert_a_crowd_is_the_same_in_any_batching(crowded(20, HOUR, DAY), values, batch)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -265,7 +269,8 @@ def test_crowds_of_values_are_the_same_in_any_batching(seed, batch):
 def test_crowds_beyond_a_memory_of_few_are_the_same_in_any_batching(monkeypatch, seed, kinds, batch):
     for module in (any_order, looking_back, queries, recall, oracle):
         monkeypatch.setattr(module, "REMEMBERED_VALUES", 8)
-    assert_a_crowd_is_the_same_in_any_batching(seed, 40, kinds, batch, (10 * MINUTE, DAY))
+    values = np.random.default_rng(seed).integers(0, kinds, 40).tolist()
+    assert_a_crowd_is_the_same_in_any_batching(crowded(5, 10 * MINUTE, DAY), values, batch)
 
 
 @pytest.mark.parametrize("long", [0, 2**17])
